@@ -1,0 +1,145 @@
+"""The events of the log: their types, and the shape of the `data` of each.
+
+Must not know: when they are written, or who is told.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from msgspec import UNSET, UnsetType, field
+
+from .models import (
+    EVENT_TYPES,
+    EventNotification,
+    EventRecord,
+    EventType,
+    Message,
+    Record,
+    Restarts,
+    SessionStatus,
+    Time,
+)
+
+__all__ = [
+    "EVENT_DATA",
+    "EVENT_TYPES",
+    "NOTIFICATION",
+    "EventNotification",
+    "EventRecord",
+    "EventType",
+    "MessageData",
+    "NoData",
+    "SessionAlertData",
+    "SessionConnectedData",
+    "SessionData",
+    "SessionDisconnectedData",
+    "SessionQrData",
+    "SessionRecoveredData",
+    "SessionRestartLimitData",
+    "SessionRestartingData",
+    "SessionStatusData",
+]
+
+NOTIFICATION = "event"
+"""The method of the notification that carries an EventNotification."""
+
+
+class NoData(Record, frozen=True, kw_only=True):
+    """The type says it all."""
+
+
+class SessionData(Record, frozen=True, kw_only=True):
+    """Which session was created, updated or deleted: its name at that time."""
+
+    name: str
+
+
+class SessionStatusData(Record, frozen=True, kw_only=True):
+    """A transition."""
+
+    from_: SessionStatus = field(name="from")
+    to: SessionStatus
+    reason: str | None = None
+
+
+class SessionQrData(Record, frozen=True, kw_only=True):
+    """A code to scan."""
+
+    qr_text: str
+    expires_at: Time
+
+
+class SessionConnectedData(Record, frozen=True, kw_only=True):
+    """Whose account is linked."""
+
+    phone_number: str | None = None
+
+
+class SessionDisconnectedData(Record, frozen=True, kw_only=True):
+    """Why the connection ended."""
+
+    reason: str
+
+
+class SessionRestartingData(Record, frozen=True, kw_only=True):
+    """A restart is about to come: why, the how-manieth, in how many seconds."""
+
+    reason: str
+    attempt: int
+    delay: float
+
+
+class SessionRestartLimitData(Record, frozen=True, kw_only=True):
+    """The restart policy gave up, with its ledger."""
+
+    restarts: Restarts
+
+
+class SessionRecoveredData(Record, frozen=True, kw_only=True):
+    """The session works again after so many seconds."""
+
+    downtime: float
+
+
+class SessionAlertData(Record, frozen=True, kw_only=True):
+    """Something that a person should look at: `unusual_volume`, `memory`, …"""
+
+    kind: str
+    detail: str | None = None
+
+
+class MessageData(Record, frozen=True, kw_only=True):
+    """A message as it was then; `recovered` where it was caught up after a gap."""
+
+    message: Message
+    recovered: Literal[True] | UnsetType = UNSET
+
+
+EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
+    {
+        "session.created": SessionData,
+        "session.updated": SessionData,
+        "session.deleted": SessionData,
+        "session.status": SessionStatusData,
+        "session.connecting": NoData,
+        "session.qr": SessionQrData,
+        "session.connected": SessionConnectedData,
+        "session.disconnected": SessionDisconnectedData,
+        "session.restarting": SessionRestartingData,
+        "session.restart_limit": SessionRestartLimitData,
+        "session.recovered": SessionRecoveredData,
+        "session.alert": SessionAlertData,
+        "message.received": MessageData,
+        "message.queued": MessageData,
+        "message.sent": MessageData,
+        "message.delivered": MessageData,
+        "message.read": MessageData,
+        "message.played": MessageData,
+        "message.failed": MessageData,
+        "message.retrying": MessageData,
+        "daemon.started": NoData,
+        "daemon.stopping": NoData,
+    }
+)
+"""The `data` of every type that is written."""

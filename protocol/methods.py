@@ -1,0 +1,221 @@
+"""METHODS, the one table of what can be asked.
+
+Checks, handlers, the OpenRPC document and the command line are all fed from here. Must not know: how a
+method is carried out.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from . import models as m
+from .errors import RpcError
+from .params import decode, nearest
+
+
+class Method(msgspec.Struct, frozen=True):
+    """One method: what it takes, what it answers, how it fails beside `COMMON_ERRORS`, who may call it."""
+
+    name: str
+    params: type[m.Params]
+    result: Any
+    errors: tuple[str, ...]
+    role: m.Role
+    summary: str
+
+
+COMMON_ERRORS = ("INVALID_PARAMS", "INTERNAL_ERROR", "FORBIDDEN", "SHUTTING_DOWN")
+"""What any method may fail with."""
+
+_NO_SESSION = ("SESSION_NOT_FOUND",)
+_START = (
+    "SESSION_NOT_FOUND",
+    "SESSION_BUSY",
+    "RESTART_LIMIT_EXCEEDED",
+    "BROWSER_UNAVAILABLE",
+    "PAGE_TIMEOUT",
+    "STORE_FULL",
+)
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        method.name: method
+        for method in (
+            Method(
+                "session.create",
+                m.SessionCreateParams,
+                m.Session,
+                ("SESSION_EXISTS", "SESSION_LIMIT", "STORE_FULL"),
+                "operator",
+                "Create a session; with `start`, start it too",
+            ),
+            Method("session.list", m.SessionListParams, m.SessionListResult, (), "reader", "List sessions"),
+            Method(
+                "session.get", m.SessionParams, m.Session, _NO_SESSION, "reader", "Everything of a session"
+            ),
+            Method(
+                "session.status",
+                m.SessionParams,
+                m.SessionStatusResult,
+                _NO_SESSION,
+                "reader",
+                "How a session is, in short",
+            ),
+            Method(
+                "session.update",
+                m.SessionUpdateParams,
+                m.Session,
+                ("SESSION_NOT_FOUND", "STORE_FULL"),
+                "operator",
+                "Change a session's name, description or settings; null puts a setting back to its default",
+            ),
+            Method(
+                "session.start",
+                m.LifecycleParams,
+                m.StatusResult,
+                (*_START, "SESSION_ALREADY_STARTED", "PHONE_NUMBER_IN_USE"),
+                "operator",
+                "Start a session's browser",
+            ),
+            Method(
+                "session.stop",
+                m.LifecycleParams,
+                m.StatusResult,
+                ("SESSION_NOT_FOUND", "PAGE_TIMEOUT", "STORE_FULL"),
+                "operator",
+                "Stop a session; answers when its browser is gone",
+            ),
+            Method(
+                "session.restart",
+                m.LifecycleParams,
+                m.StatusResult,
+                (*_START, "PHONE_NUMBER_IN_USE"),
+                "operator",
+                "Give a session a new browser",
+            ),
+            Method(
+                "session.qr",
+                m.SessionQrParams,
+                m.SessionQrResult,
+                ("SESSION_NOT_FOUND", "QR_NOT_AVAILABLE", "QR_CODE_EXPIRED"),
+                "operator",
+                "The code that the phone scans to link this session",
+            ),
+            Method(
+                "session.wait",
+                m.SessionWaitParams,
+                m.StatusResult,
+                ("SESSION_NOT_FOUND", "PAGE_TIMEOUT"),
+                "reader",
+                "Wait until a session has a status",
+            ),
+            Method(
+                "session.delete",
+                m.SessionDeleteParams,
+                m.SessionDeleteResult,
+                ("SESSION_NOT_FOUND", "STORE_FULL"),
+                "admin",
+                "Stop a session and delete it, its login and its messages, after a backup",
+            ),
+            Method(
+                "message.send",
+                m.MessageSendParams,
+                m.Message,
+                (
+                    "SESSION_NOT_FOUND",
+                    "SESSION_NOT_CONNECTED",
+                    "PAGE_TIMEOUT",
+                    "PAGE_ERROR",
+                    "MESSAGE_NOT_FOUND",
+                    "RECIPIENT_NOT_FOUND",
+                    "NO_ENCRYPTION_SESSION",
+                    "RATE_LIMITED",
+                    "QUEUE_FULL",
+                    "IDEMPOTENCY_CONFLICT",
+                    "STORE_FULL",
+                ),
+                "operator",
+                "Send a message, exactly once, whatever crashes",
+            ),
+            Method(
+                "message.get",
+                m.MessageParams,
+                m.Message,
+                ("SESSION_NOT_FOUND", "MESSAGE_NOT_FOUND"),
+                "reader",
+                "One message",
+            ),
+            Method(
+                "message.list",
+                m.MessageListParams,
+                m.MessageListResult,
+                _NO_SESSION,
+                "reader",
+                "List a session's messages, newest first",
+            ),
+            Method(
+                "events.subscribe",
+                m.EventsSubscribeParams,
+                m.EventsSubscribeResult,
+                ("CURSOR_EXPIRED",),
+                "reader",
+                "Be told of events on this connection, by notifications",
+            ),
+            Method(
+                "events.unsubscribe",
+                m.EventsUnsubscribeParams,
+                m.EventsUnsubscribeResult,
+                (),
+                "reader",
+                "Be told no more",
+            ),
+            Method(
+                "events.list",
+                m.EventsListParams,
+                m.EventsListResult,
+                ("CURSOR_EXPIRED",),
+                "reader",
+                "Read the event log",
+            ),
+            Method("daemon.health", m.NoParams, m.Health, (), "reader", "How the daemon is"),
+            Method(
+                "daemon.whoami",
+                m.NoParams,
+                m.WhoamiResult,
+                (),
+                "reader",
+                "Who the daemon takes the caller for",
+            ),
+            Method("daemon.shutdown", m.NoParams, m.ShutdownResult, (), "admin", "Stop the daemon in order"),
+            Method(
+                "rpc.discover",
+                m.NoParams,
+                dict[str, Any],
+                (),
+                "reader",
+                "The OpenRPC document of all methods",
+            ),
+        )
+    }
+)
+"""Every method, by its name."""
+
+
+def find_method(name: str) -> Method:
+    """Return the method of that name; raises METHOD_NOT_FOUND, with the nearest name there is."""
+    method = METHODS.get(name)
+    if method is None:
+        near = nearest(name, METHODS)
+        advice = {} if near is None else {"action": f"Did you mean `{near}`? rpc.discover names all methods."}
+        raise RpcError("METHOD_NOT_FOUND", f"No such method: {name[:100]}", **advice)
+    return method
+
+
+def decode_params(method: Method, raw: msgspec.Raw | bytes) -> Any:
+    """Return `raw`, the JSON of a request's params, as the method's Struct.
+
+    Raises INVALID_PARAMS with `path`, `problem` and `action` in its details.
+    """
+    return decode(method.params, raw)
