@@ -1,0 +1,74 @@
+"""What supervisors may read and write of the durable record: the whole of what they know of a store.
+
+Facts that have happened are recorded by plain calls that return at once and are never refused: they keep their
+order, and nobody is told of one before it is durable. What must be durable before the next step is awaited.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from supervisors.machine import Publish, State
+from supervisors.whatsapp.news import Acked, PageMessage
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionFacts:
+    """What is known of the linked account. Times are epoch milliseconds."""
+
+    phone_number: str | None = None
+    wid: str | None = None
+    platform: str | None = None
+    device_model: str | None = None
+    client_version: str | None = None
+    connected_at_ms: int | None = None
+    linked_at_ms: int | None = None  # when the QR was scanned: nothing older is caught up with
+
+
+@attrs.frozen(kw_only=True)
+class Outgoing:
+    """A message that waits to be sent; `message_id` was chosen when it was accepted."""
+
+    message_id: str
+    to: str
+    text: str
+    quoted_id: str | None = None
+    mentions: tuple[str, ...] = ()
+    attempts: int = 0  # how often a page has been given it before
+
+
+class Journal(Protocol):
+    """The record of one session."""
+
+    def transition(
+        self, state: State, facts: ConnectionFacts, restarts_ms: Sequence[int], events: Sequence[Publish]
+    ) -> None:
+        """Record what the session has become, with the events that tell it; `restarts_ms` is the ledger."""
+
+    def received(self, message: PageMessage, *, recovered: bool) -> None:
+        """Record a message that the page has; one that is known already is dropped."""
+
+    def acked(self, ack: Acked) -> None:
+        """Record how far an own message has come; steps back are dropped."""
+
+    def resolved(self, message_id: str, key: str, chat_id: str) -> None:
+        """Record the full key that the page has built, and the chat it found for the recipient."""
+
+    def settled(self, message_id: str, ack: int) -> None:
+        """Record that the message given to the page is acknowledged up to `ack` (1 sent … 4 played)."""
+
+    def failed(self, message_id: str, code: str, message: str) -> None:
+        """Record that the message will not be sent; `code` is one of the protocol's error words."""
+
+    async def begin_sending(self, message_id: str) -> None:
+        """Make durable that a page is about to be given the message. Cancelled: it may or may not be recorded."""
+
+    async def unsettled(self) -> Sequence[Outgoing]:
+        """Return the messages that a page was given and whose outcome is not known, oldest first."""
+
+    async def sendable(self, limit: int) -> Sequence[Outgoing]:
+        """Return the oldest waiting message of each chat that has none under way, at most `limit`."""
+
+    async def newest_message_s(self) -> int | None:
+        """Return WhatsApp's time (epoch seconds) of the newest message on record, None when there is none."""

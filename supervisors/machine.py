@@ -1,0 +1,467 @@
+"""One session's life as a pure state machine: `step(state, event, now, rules)` -> new state, actions.
+
+It owns every decision about a session's life and performs none: no clock, no IO. A command that may not be given
+now raises the `RpcError` that the client gets, and changes nothing.
+
+    phase      browser          waits for                  statuses seen
+    DOWN       none             start, revival             inactive, disconnected
+    WAITING    none             the restart's time         disconnected
+    STARTING   being launched   a QR or a connection       connecting
+    UP         alive            news from the page         connecting, qr_generated, connected, disconnected
+    ENDING     being ended      its death                  as before, or connecting when a start follows
+
+`inactive` is a wish, `disconnected` a fault: only stop leads to the former.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Literal, assert_never
+
+import attrs
+
+from protocol.errors import RpcError
+from supervisors import policy
+from supervisors.settings import RestartSettings
+
+Status = Literal["inactive", "connecting", "qr_generated", "connected", "disconnected"]
+
+RESTART_LIMIT = "RESTART_LIMIT_EXCEEDED"
+LOGGED_OUT = "LOGGED_OUT"
+PAGE_HUNG = "PAGE_HUNG"
+ENDED = "ENDED"
+# Starting again does not help against these: no restart is spent, only the revival tries again.
+HOPELESS = frozenset({"BROWSER_UNAVAILABLE", "PROFILE_IN_USE"})
+
+
+class Phase(enum.Enum):
+    """Where the browser is in its life; see the module's table."""
+
+    DOWN = enum.auto()
+    WAITING = enum.auto()
+    STARTING = enum.auto()
+    UP = enum.auto()
+    ENDING = enum.auto()
+
+
+class Then(enum.Enum):
+    """What follows when an ending browser is gone."""
+
+    STOP = enum.auto()
+    START = enum.auto()
+    SHUTDOWN = enum.auto()
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """The settings that decisions depend on; `connect_timeout` in seconds."""
+
+    restart: RestartSettings = attrs.Factory(RestartSettings)
+    connect_timeout: float = 90.0
+    reconnect: policy.ReconnectSettings = attrs.Factory(policy.ReconnectSettings)
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """Everything that is known of a session's life. Times are monotonic seconds."""
+
+    status: Status = "inactive"
+    reason: str | None = None
+    detail: str | None = None  # what the browser or the page said of the reason
+    desired: Literal["running", "stopped"] = "stopped"
+    phase: Phase = Phase.DOWN
+    then: Then | None = None  # only while ENDING
+    deadline: float | None = None  # when Tick is due
+    ledger: policy.Ledger = attrs.Factory(policy.Ledger)
+    down_since: float | None = None  # the beginning of an outage that is to be reported as recovered
+    reconnects: int = 0
+
+
+# Commands, given by people and programs.
+@attrs.frozen
+class Start:
+    """Run the session; begins a new restart budget."""
+
+
+@attrs.frozen
+class Stop:
+    """End the browser and stay down; accepted always."""
+
+
+@attrs.frozen
+class RestartNow:
+    """End the browser and start it again; begins a new restart budget."""
+
+
+@attrs.frozen
+class Restore:
+    """The daemon has started: make what the stored row wants true."""
+
+
+@attrs.frozen
+class Shutdown:
+    """The daemon is stopping: end the browser, but keep what is wanted."""
+
+
+# What happened.
+@attrs.frozen
+class Admitted:
+    """The launch got its turn: from here on the page owes a QR or a connection."""
+
+
+@attrs.frozen
+class QrShown:
+    """The page shows a code to scan; `expires_at` in RFC 3339."""
+
+    text: str
+    expires_at: str
+
+
+@attrs.frozen
+class Connected:
+    """The page is logged in and in sync; `phone_number` as `+` and digits."""
+
+    phone_number: str | None
+
+
+@attrs.frozen
+class Lost:
+    """The page lives but has no connection to WhatsApp."""
+
+    reason: str
+    detail: str | None = None
+
+
+@attrs.frozen
+class LoggedOut:
+    """The account no longer knows this device; the page goes on to a new QR."""
+
+
+@attrs.frozen
+class Died:
+    """The browser is gone, and all of its processes; `cause` is one of the protocol's reasons, or `ENDED`."""
+
+    cause: str
+    detail: str | None = None
+
+
+@attrs.frozen
+class Tick:
+    """The deadline has come."""
+
+
+Event = (
+    Start
+    | Stop
+    | RestartNow
+    | Restore
+    | Shutdown
+    | Admitted
+    | QrShown
+    | Connected
+    | Lost
+    | LoggedOut
+    | Died
+    | Tick
+)
+
+
+# What is to be done.
+@attrs.frozen
+class Launch:
+    """Begin a new life: browser, page, bridge."""
+
+
+@attrs.frozen
+class End:
+    """End the current life; its `Died` reports `cause`."""
+
+    cause: str = ENDED
+
+
+@attrs.frozen
+class Reconnect:
+    """Have the living page load again and connect."""
+
+
+@attrs.frozen
+class Publish:
+    """Append one event to the log."""
+
+    type: str
+    data: Mapping[str, object]
+
+
+Action = Launch | End | Reconnect | Publish
+
+
+def step(state: State, event: Event, now: float, rules: Rules) -> tuple[State, tuple[Action, ...]]:
+    """Apply one event at time `now` (monotonic seconds).
+
+    Raises:
+        RpcError: SESSION_BUSY or SESSION_ALREADY_STARTED, for a command that may not be given now.
+    """
+    move = _Move(state, now, rules)
+    match event:
+        case Start():
+            move.start()
+        case Stop():
+            move.stop()
+        case RestartNow():
+            move.restart()
+        case Restore():
+            move.restore()
+        case Shutdown():
+            move.shutdown()
+        case Admitted():
+            move.admitted()
+        case QrShown():
+            move.qr_shown(event)
+        case Connected():
+            move.connected(event)
+        case Lost():
+            move.lost(event)
+        case LoggedOut():
+            move.logged_out()
+        case Died():
+            move.died(event)
+        case Tick():
+            move.tick()
+        case _:
+            assert_never(event)
+    return move.state, tuple(move.actions)
+
+
+class _Move:
+    """One step in the making; lives only within `step`."""
+
+    def __init__(self, state: State, now: float, rules: Rules) -> None:
+        self.state = state
+        self.now = now
+        self.rules = rules
+        self.actions: list[Action] = []
+
+    # -- commands
+
+    def start(self) -> None:
+        match self.state.phase:
+            case Phase.ENDING if self.state.then is Then.STOP:
+                raise _busy("The session is being stopped")
+            case Phase.ENDING | Phase.STARTING:
+                raise _busy("Session creation already in progress")
+            case Phase.DOWN | Phase.WAITING:
+                self._new_budget()
+                self._launch()
+            case Phase.UP:
+                if self.state.status in ("qr_generated", "connected"):
+                    raise RpcError("SESSION_ALREADY_STARTED", currentStatus=self.state.status)
+                if self.state.status == "connecting":
+                    raise _busy("Session creation already in progress")
+                self._new_budget()
+                self._set(reconnects=0, deadline=self.now + self.rules.connect_timeout)
+                self._become("connecting")
+                self.actions.append(Reconnect())
+
+    def stop(self) -> None:
+        self._set(desired="stopped")
+        if self.state.phase in (Phase.DOWN, Phase.WAITING):
+            self._rest()
+        else:
+            self._end(Then.STOP)
+
+    def restart(self) -> None:
+        match self.state.phase:
+            case Phase.DOWN | Phase.WAITING:
+                self.start()
+            case Phase.STARTING | Phase.ENDING:
+                raise _busy("The session is already being started or stopped")
+            case Phase.UP:
+                if self.state.status == "connecting":
+                    raise _busy("The session is already being started")
+                self._new_budget()
+                if self.state.status != "disconnected":
+                    self._become("disconnected", "RESTART_REQUESTED")
+                self._become("connecting")
+                self._end(Then.START)
+
+    def restore(self) -> None:
+        if self.state.desired == "stopped":
+            if self.state.status != "inactive":
+                self._rest()
+            return
+        if self.state.status not in ("inactive", "disconnected"):
+            self._become("disconnected", "DAEMON_STOPPED")
+        self._launch()
+
+    def shutdown(self) -> None:
+        if self.state.phase in (Phase.DOWN, Phase.WAITING):
+            self._set(phase=Phase.DOWN, deadline=None)
+        else:
+            self._end(Then.SHUTDOWN)
+
+    # -- what happened
+
+    def admitted(self) -> None:
+        if self.state.phase is Phase.STARTING:
+            self._set(deadline=self.now + self.rules.connect_timeout)
+
+    def qr_shown(self, event: QrShown) -> None:
+        if not self._page_counts():
+            return
+        if self.state.status == "connected":  # it was unlinked, and nobody said so
+            self._fall(LOGGED_OUT)
+        self._set(phase=Phase.UP, deadline=None, reconnects=0, down_since=None)
+        if self.state.status != "qr_generated":
+            self._become("qr_generated", self.state.reason if self.state.reason == LOGGED_OUT else None)
+        self._publish("session.qr", qrText=event.text, expiresAt=event.expires_at)
+
+    def connected(self, event: Connected) -> None:
+        if not self._page_counts():
+            return
+        down_since = self.state.down_since
+        self._set(phase=Phase.UP, deadline=None, reconnects=0, down_since=None)
+        if self.state.status == "connected":
+            return
+        self._become("connected")
+        self._publish("session.connected", phoneNumber=event.phone_number)
+        if down_since is not None:
+            self._publish("session.recovered", downtime=round(self.now - down_since, 3))
+
+    def lost(self, event: Lost) -> None:
+        if not self._page_counts():
+            return
+        # News of an outage that is known already must not push its next attempt away.
+        deadline = self.state.deadline if self.state.status == "disconnected" else None
+        self._fall(event.reason, event.detail)
+        self._set(phase=Phase.UP, deadline=self._next_reconnect() if deadline is None else deadline)
+
+    def logged_out(self) -> None:
+        if not self._page_counts():
+            return
+        self._fall(LOGGED_OUT)
+        self._set(phase=Phase.UP, down_since=None, deadline=self.now + self.rules.connect_timeout)
+
+    def died(self, event: Died) -> None:
+        if self.state.phase is Phase.ENDING:
+            match self.state.then:
+                case Then.STOP | None:
+                    self._rest()
+                case Then.START:
+                    self._set(phase=Phase.STARTING, then=None, deadline=None)
+                    self.actions.append(Launch())
+                case Then.SHUTDOWN:
+                    if self.state.status in ("connecting", "qr_generated", "connected"):
+                        self._become("disconnected", "DAEMON_STOPPED")
+                    self._set(phase=Phase.DOWN, then=None, deadline=None)
+            return
+        if event.cause in HOPELESS:
+            verdict: policy.Restart | policy.GiveUp = policy.GiveUp(
+                revive_at=policy.revival(self.rules.restart, self.now)
+            )
+        else:
+            verdict = policy.after_death(self.state.ledger, self.rules.restart, self.now)
+        match verdict:
+            case policy.Restart():
+                self._fall(event.cause, event.detail)
+                self._set(phase=Phase.WAITING, deadline=verdict.at, ledger=verdict.ledger, reconnects=0)
+                self._publish(
+                    "session.restarting",
+                    reason=event.cause,
+                    attempt=verdict.attempt,
+                    delay=round(verdict.at - self.now, 3),
+                )
+            case policy.GiveUp():
+                hopeless = event.cause in HOPELESS
+                self._fall(event.cause if hopeless else RESTART_LIMIT, event.detail, cause=event.cause)
+                self._set(phase=Phase.DOWN, deadline=verdict.revive_at, reconnects=0)
+                if not hopeless:
+                    self._publish(
+                        "session.restart_limit",
+                        reason=event.cause,
+                        attempts=len(self.state.ledger.within(self.rules.restart.window, self.now)),
+                        reviveIn=self.rules.restart.revive_after if verdict.revive_at is not None else None,
+                    )
+            case _:
+                assert_never(verdict)
+
+    def tick(self) -> None:
+        if self.state.deadline is None or self.now < self.state.deadline:
+            return
+        match self.state.phase:
+            case Phase.WAITING:
+                self._launch()
+            case Phase.DOWN:
+                self._set(ledger=policy.Ledger())
+                self._launch()
+            case Phase.STARTING:
+                self._hung()
+            case Phase.UP if self.state.status == "disconnected" and self.state.reason != LOGGED_OUT:
+                self._set(reconnects=self.state.reconnects + 1)
+                self._set(deadline=self._next_reconnect())
+                self.actions.append(Reconnect())
+            case Phase.UP:
+                self._hung()
+            case Phase.ENDING:
+                self._set(deadline=None)
+
+    # -- the parts that moves are made of
+
+    def _set(self, **changes: object) -> None:
+        self.state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # checked by attrs' own names
+
+    def _publish(self, type_: str, **data: object) -> None:
+        self.actions.append(Publish(type_, data))
+
+    def _become(self, status: Status, reason: str | None = None, **more: object) -> None:
+        previous = self.state.status
+        self._set(status=status, reason=reason, detail=None)
+        self._publish("session.status", **{"from": previous, "to": status, "reason": reason})
+        if status == "disconnected":
+            self._publish("session.disconnected", reason=reason, **more)
+        elif status == "connecting":
+            self._publish("session.connecting")
+
+    def _fall(self, reason: str, detail: str | None = None, **more: object) -> None:
+        """Become disconnected, or stay so for a new reason; remembers when the outage began."""
+        if self.state.status == "disconnected":
+            self._set(reason=reason)
+        else:
+            self._become("disconnected", reason, **more)
+        self._set(detail=detail, down_since=self.now if self.state.down_since is None else self.state.down_since)
+
+    def _launch(self) -> None:
+        """Ask for a new life; its connect timeout begins when it is admitted."""
+        self._set(desired="running", phase=Phase.STARTING, then=None, deadline=None)
+        if self.state.status != "connecting":
+            self._become("connecting")
+        self.actions.append(Launch())
+
+    def _end(self, then: Then) -> None:
+        ending = self.state.phase is Phase.ENDING
+        self._set(phase=Phase.ENDING, then=then, deadline=None)
+        if not ending:
+            self.actions.append(End())
+
+    def _rest(self) -> None:
+        self._set(phase=Phase.DOWN, then=None, deadline=None, down_since=None, reconnects=0)
+        if self.state.status != "inactive":
+            self._become("inactive", "STOPPED")
+
+    def _hung(self) -> None:
+        self._set(deadline=None)
+        self.actions.append(End(PAGE_HUNG))
+
+    def _new_budget(self) -> None:
+        self._set(ledger=policy.Ledger(), down_since=None, reconnects=0)
+
+    def _next_reconnect(self) -> float | None:
+        return policy.next_reconnect(
+            self.state.reconnects, self.rules.reconnect, self.rules.restart, self.now
+        )
+
+    def _page_counts(self) -> bool:
+        """Tell whether news of the page matter: not when it is being ended or already gone."""
+        return self.state.phase in (Phase.STARTING, Phase.UP)
+
+
+def _busy(message: str) -> RpcError:
+    return RpcError("SESSION_BUSY", message)

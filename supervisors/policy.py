@@ -1,0 +1,98 @@
+"""When a session that broke is tried again: the restart ledger and the reconnect schedule.
+
+Pure: every function is given the time. Times are seconds on one monotonic clock, so that neither NTP nor a
+suspended machine can spend a restart or hold one back.
+"""
+
+import math
+
+import attrs
+
+from supervisors.settings import RestartSettings
+
+
+@attrs.frozen(kw_only=True)
+class Ledger:
+    """The restarts of one budget, oldest first, as the times at which they were (or will be) done.
+
+    A manual start, a manual restart and a revival each begin a new, empty one.
+    """
+
+    restarts: tuple[float, ...] = ()
+
+    def within(self, window: float, now: float) -> tuple[float, ...]:
+        """Return the restarts that lie less than `window` seconds before `now`, planned ones included."""
+        return tuple(at for at in self.restarts if now - at < window)
+
+
+@attrs.frozen(kw_only=True)
+class Restart:
+    """The verdict: start again at `at`; this is restart number `attempt` of the window (1 is the first)."""
+
+    at: float
+    attempt: int
+    ledger: Ledger
+
+
+@attrs.frozen(kw_only=True)
+class GiveUp:
+    """The verdict: too many restarts; `revive_at` begins a new budget, None means never."""
+
+    revive_at: float | None
+
+
+def after_death(ledger: Ledger, settings: RestartSettings, now: float) -> Restart | GiveUp:
+    """Decide what follows a death at `now`.
+
+    A restart is granted while fewer than `max_restarts` lie in the window; it is done when both the settle
+    time since the death and the cooldown since the last restart are over.
+    """
+    recent = ledger.within(settings.window, now)
+    if len(recent) >= settings.max_restarts:
+        return GiveUp(revive_at=revival(settings, now))
+    at = now + settings.settle
+    if ledger.restarts:
+        at = max(at, ledger.restarts[-1] + settings.cooldown)
+    # The last one is kept even when it has left the window: the cooldown counts from it.
+    kept = recent or ledger.restarts[-1:]
+    return Restart(at=at, attempt=len(recent) + 1, ledger=Ledger(restarts=(*kept, at)))
+
+
+def revival(settings: RestartSettings, now: float) -> float | None:
+    """Return when a session that was given up at `now` gets a new budget; None means never."""
+    return now + settings.revive_after if settings.revive_after > 0 else None
+
+
+def next_allowed(ledger: Ledger, settings: RestartSettings, now: float) -> float:
+    """Return the earliest time at which a restart could be done; infinity where none ever is."""
+    if settings.max_restarts == 0:
+        return math.inf
+    earliest = now
+    if ledger.restarts:
+        earliest = max(earliest, ledger.restarts[-1] + settings.cooldown)
+    recent = ledger.within(settings.window, now)
+    if len(recent) >= settings.max_restarts:
+        earliest = max(earliest, recent[-settings.max_restarts] + settings.window)
+    return earliest
+
+
+@attrs.frozen(kw_only=True)
+class ReconnectSettings:
+    """A session's own `autoReconnect`, `reconnectInterval` (here in seconds) and `maxReconnectAttempts`."""
+
+    enabled: bool = True
+    interval: float = 30.0
+    max_attempts: int = 10
+
+
+def next_reconnect(attempts: int, settings: ReconnectSettings, restart: RestartSettings, now: float) -> float | None:
+    """Return when to ask the page to connect again after `attempts` tries; None means never.
+
+    The first `max_attempts` tries come an interval apart, then one every `revive_after`: an outage of any
+    length ends by itself and spends no restart.
+    """
+    if not settings.enabled:
+        return None
+    if attempts < settings.max_attempts:
+        return now + settings.interval
+    return revival(restart, now)

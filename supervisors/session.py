@@ -1,0 +1,196 @@
+"""The supervisor of one session: the one place where its state changes.
+
+Every command, every piece of news and every deadline goes through `give`, which asks the pure machine and
+performs what it answers. `give` is synchronous: within trio's single thread that makes it the session's lock and
+its mailbox at once, without a queue that could fill. It never waits for the browser, so a session answers
+`status` and `stop` during a launch, a back-off or a hang.
+
+What a life of the session (browser, page, bridge) does is none of its business: see `incarnation`.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+import structlog
+import trio
+
+from supervisors import machine
+from supervisors.journal import ConnectionFacts, Journal
+from supervisors.machine import Phase, State
+
+_log = structlog.get_logger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class QrCode:
+    """The code on the page; times are epoch milliseconds."""
+
+    text: str
+    generated_at_ms: int
+    expires_at_ms: int
+
+
+class Life(Protocol):
+    """One life of a session, from launch to death."""
+
+    @property
+    def pid(self) -> int | None:
+        """The browser's process id while there is one."""
+
+    async def run(self) -> machine.Died:
+        """Live; return the cause when everything that belonged to the life is gone. Cancelled: the same, raised."""
+
+    def end(self, cause: str) -> None:
+        """Have `run` come to its end soon, and give `cause`."""
+
+    def reconnect(self) -> None:
+        """Have the page load again."""
+
+    def send_outgoing(self) -> None:
+        """Say that messages may be waiting."""
+
+
+class Session:
+    """A supervised session.
+
+    `begin` makes a life for it; `facts` and `state` are what the store knew when the daemon started.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        journal: Journal,
+        begin: "Callable[[Session], Life]",
+        rules: machine.Rules,
+        state: State | None = None,
+        facts: ConnectionFacts | None = None,
+        device_name: str = "wasup",
+    ) -> None:
+        self.id = session_id
+        self.journal = journal
+        self.rules = rules
+        self.state = State() if state is None else state
+        self.facts = ConnectionFacts() if facts is None else facts
+        self.device_name = device_name
+        self.qr: QrCode | None = None
+        self.life: Life | None = None
+        self._begin = begin
+        self._nursery: trio.Nursery | None = None
+        self._changed = trio.Event()
+
+    # -- for those who ask
+
+    async def reached(self, condition: Callable[[State], bool]) -> State:
+        """Wait until the state meets `condition`; return it. Cancelling leaves nothing behind."""
+        while not condition(self.state):
+            await self._changed.wait()
+        return self.state
+
+    def restarts_ms(self) -> tuple[int, ...]:
+        """Return the restarts of the current window as epoch milliseconds, oldest first."""
+        now, wall = trio.current_time(), time.time()
+        recent = self.state.ledger.within(self.rules.restart.window, now)
+        return tuple(int((wall - (now - at)) * 1000) for at in recent)
+
+    # -- for those who report
+
+    def give(self, event: machine.Event) -> None:
+        """Apply a command, a piece of news or a tick.
+
+        Raises:
+            RpcError: a command that may not be given now; nothing has changed.
+        """
+        before = self.state
+        self.state, actions = machine.step(before, event, trio.current_time(), self.rules)
+        if self.state.status != "qr_generated":
+            self.qr = None
+        published = [action for action in actions if isinstance(action, machine.Publish)]
+        if published or self.state.desired != before.desired or self.state.ledger != before.ledger:
+            self.journal.transition(self.state, self.facts, self.restarts_ms(), published)
+        for action in actions:
+            self._perform(action)
+        if before.status != self.state.status:
+            _log.info(
+                "status_changed",
+                session_id=self.id,
+                status=self.state.status,
+                previous=before.status,
+                reason=self.state.reason,
+                detail=self.state.detail,
+            )
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def show_qr(self, text: str, expires_at_ms: int, expires_at: str) -> None:
+        """Take a new code from the page."""
+        code = QrCode(text=text, generated_at_ms=int(time.time() * 1000), expires_at_ms=expires_at_ms)
+        self.give(machine.QrShown(text, expires_at))
+        if self.state.status == "qr_generated":
+            self.qr = code
+
+    def hide_qr(self) -> None:
+        """Forget the code: the page shows none now."""
+        self.qr = None
+
+    def connect(self, facts: ConnectionFacts) -> None:
+        """Take what the page says of the account it is linked to: it is connected."""
+        now_ms = int(time.time() * 1000)
+        linked = now_ms if self.state.status == "qr_generated" else self.facts.linked_at_ms
+        self.facts = attrs.evolve(
+            facts,
+            connected_at_ms=self.facts.connected_at_ms if self.state.status == "connected" else now_ms,
+            linked_at_ms=now_ms if linked is None else linked,
+        )
+        self.give(machine.Connected(facts.phone_number))
+        if self.life is not None:
+            self.life.send_outgoing()
+
+    def send_outgoing(self) -> None:
+        """Say that a message was accepted, or that a chat is free again."""
+        if self.life is not None:
+            self.life.send_outgoing()
+
+    # -- the task
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the session's deadlines and own its lives. Cancelling ends the browser first."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            try:
+                while True:
+                    deadline = math.inf if self.state.deadline is None else self.state.deadline
+                    with trio.move_on_at(deadline):
+                        await self._changed.wait()
+                    self.give(machine.Tick())
+            finally:
+                self._nursery = None
+
+    def _perform(self, action: machine.Action) -> None:
+        match action:
+            case machine.Launch():
+                if self._nursery is None:
+                    raise RuntimeError("the supervisor does not run")
+                self._nursery.start_soon(self._live)
+            case machine.End():
+                if self.life is not None:
+                    self.life.end(action.cause)
+            case machine.Reconnect():
+                if self.life is not None:
+                    self.life.reconnect()
+            case machine.Publish():
+                pass  # recorded with the transition
+
+    async def _live(self) -> None:
+        self.life = self._begin(self)
+        if self.state.phase is Phase.ENDING:  # ended before it began
+            self.life.end(machine.ENDED)
+        try:
+            died = await self.life.run()
+        finally:
+            self.life = None
+        self.give(died)

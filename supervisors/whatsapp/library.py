@@ -1,0 +1,67 @@
+"""The page library (wa-js): where it is, and what is injected into the page.
+
+The version is pinned in package.json beside this file, its integrity in package-lock.json; `npm ci` fetches it
+there and checks it. Nothing of it is committed.
+"""
+
+from pathlib import Path
+
+import attrs
+import msgspec
+
+_HERE = Path(__file__).parent
+_PINNED = _HERE / "node_modules" / "@wppconnect" / "wa-js" / "dist" / "wppconnect-wa.js"
+NAME = "wa-js"
+BINDING = "wasupTell"
+
+# The defaults of wa-js 4.6.0 call third parties: link previews go to servers of its authors (every link that is
+# sent), and Google Analytics is told of every start. All of it is off before the library runs.
+# https://github.com/wppconnect-team/wa-js/blob/v4.6.0/src/config/index.ts
+_QUIET = {
+    "disableGoogleAnalytics": True,
+    "googleAnalyticsId": None,
+    "linkPreviewApiServers": [],
+    "poweredBy": None,
+}
+
+
+class LibraryMissingError(Exception):
+    """The page library is not where it should be."""
+
+
+@attrs.frozen
+class Library:
+    """The page library's source; `path` says where it came from."""
+
+    path: Path
+    source: str = attrs.field(repr=False)
+
+    def injection(self, device_name: str) -> str:
+        """Return the script to evaluate at the start of every document of the page.
+
+        It does nothing in frames, nor when the library is there already: evaluating the bundle twice would
+        replace `WPP` and lose every listener. `device_name` is what the phone lists the linked device as.
+        """
+        config = msgspec.json.encode({**_QUIET, "deviceName": device_name}).decode()
+        bridge = (_HERE / "bridge.js").read_text().replace("WPP_BINDING", BINDING)
+        return (
+            "if (window === window.top && !window.WPP) {\n"
+            f"window.WPPConfig = {config};\n"
+            f"{self.source}\n;\n"
+            f"{bridge}\n"
+            "}"
+        )
+
+
+def load(setting: str) -> Library:
+    """Read the page library; `setting` is a path, or "auto" for the pinned one.
+
+    Raises:
+        LibraryMissingError: there is no such file; the text says what to do.
+    """
+    path = _PINNED if setting == "auto" else Path(setting)
+    try:
+        return Library(path, path.read_text())
+    except OSError as error:
+        remedy = "run `make setup`" if setting == "auto" else "check [whatsapp] page_library"
+        raise LibraryMissingError(f"the page library {path} cannot be read ({error.strerror}): {remedy}") from None

@@ -1,0 +1,109 @@
+"""What the bridge tells: typed, and checked as the word of a stranger would be.
+
+The page's own scripts can call the binding too, so a value of the wrong type or size is refused here and goes
+no further.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+# Far above anything that WhatsApp allows (65,536 characters of text), far below what could hurt.
+MAX_NEWS_BYTES = 1 << 20
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+_Word = Annotated[str, msgspec.Meta(max_length=256)]
+_Text = Annotated[str, msgspec.Meta(max_length=200_000)]
+
+
+class PageMessage(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """A message as the page has it; `timestamp` in epoch seconds, `kind` in WhatsApp's own words."""
+
+    key: _Id
+    id: _Id
+    from_me: bool
+    chat_id: _Id
+    author: _Id | None
+    to: _Id | None
+    kind: _Word
+    text: _Text | None
+    mimetype: _Word | None
+    filename: Annotated[str, msgspec.Meta(max_length=1024)] | None
+    bytes: int | None
+    quoted_id: _Id | None
+    timestamp: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)] | None
+    ack: Annotated[int, msgspec.Meta(ge=-10, le=10)] | None
+
+
+class PageState(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="state"):
+    """How the page stands with WhatsApp; `socket` and `mode` in WhatsApp's own words."""
+
+    socket: _Word | None
+    mode: _Word | None
+    authenticated: bool
+    ready: bool
+    wid: _Id | None
+    platform: _Word | None
+    device_model: _Word | None
+    version: _Word | None
+    library: _Word | None
+
+
+class Qr(msgspec.Struct, frozen=True, kw_only=True, tag="qr"):
+    """The code to scan, None when there is none."""
+
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)] | None
+
+
+class Idle(msgspec.Struct, frozen=True, kw_only=True, tag="idle"):
+    """Nobody scanned; the page shows no more codes until it is asked for new ones."""
+
+
+class Logout(msgspec.Struct, frozen=True, kw_only=True, tag="logout"):
+    """The account no longer knows this device; a navigation follows."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
+    """A message that is new to the page, or (`recovered`) was found when catching up."""
+
+    message: PageMessage
+    recovered: bool
+
+
+class Acked(msgspec.Struct, frozen=True, kw_only=True, tag="ack"):
+    """An own message has come so far: 1 sent, 2 delivered, 3 read, 4 played; negative: failed."""
+
+    key: _Id
+    id: _Id
+    ack: Annotated[int, msgspec.Meta(ge=-10, le=10)]
+
+
+class Resolved(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="resolved"):
+    """The full key under which a message of ours is about to be sent."""
+
+    id: _Id
+    key: _Id
+    chat_id: _Id
+
+
+News = PageState | Qr | Idle | Logout | Message | Acked | Resolved
+
+_decoder = msgspec.json.Decoder(News)
+
+
+class BadNewsError(Exception):
+    """The page told something that is not of the agreed form."""
+
+
+def decode(payload: str) -> News:
+    """Read one payload of the binding.
+
+    Raises:
+        BadNewsError: too long, or not of the agreed form; its text names the field, never its content.
+    """
+    if len(payload) > MAX_NEWS_BYTES:
+        raise BadNewsError(f"{len(payload)} characters")
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise BadNewsError(str(error)) from None

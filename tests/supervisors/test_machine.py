@@ -1,0 +1,327 @@
+"""A session's life, step by step in virtual time, and by properties over any order of events."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.errors import RpcError
+from supervisors import machine
+from supervisors.machine import (
+    Admitted,
+    Connected,
+    Died,
+    End,
+    Event,
+    Launch,
+    LoggedOut,
+    Lost,
+    Phase,
+    Publish,
+    QrShown,
+    Reconnect,
+    RestartNow,
+    Restore,
+    Rules,
+    Shutdown,
+    Start,
+    State,
+    Stop,
+    Tick,
+)
+
+QR = QrShown("1@code", "2026-11-21T10:01:00.000Z")
+LINKED = Connected("+491701234567")
+CRASH = Died("BROWSER_CRASHED", "signal SIGKILL")
+
+
+class Run:
+    """A machine, its clock, and what it did last."""
+
+    def __init__(self, state: State | None = None, rules: Rules | None = None) -> None:
+        self.state = state or State()
+        self.rules = rules or Rules()
+        self.now = 1000.0
+        self.actions: tuple[machine.Action, ...] = ()
+
+    def give(self, *events: Event) -> "Run":
+        done: list[machine.Action] = []
+        for event in events:
+            self.state, actions = machine.step(self.state, event, self.now, self.rules)
+            done.extend(actions)
+        self.actions = tuple(done)
+        return self
+
+    def until_deadline(self) -> "Run":
+        assert self.state.deadline is not None
+        self.now = self.state.deadline
+        return self.give(Tick())
+
+    @property
+    def told(self) -> list[str]:
+        return [_short(action) for action in self.actions if isinstance(action, Publish)]
+
+    @property
+    def done(self) -> list[machine.Action]:
+        return [action for action in self.actions if not isinstance(action, Publish)]
+
+
+def _short(event: Publish) -> str:
+    if event.type == "session.status":
+        return f"{event.data['from']}>{event.data['to']}"
+    return event.type.removeprefix("session.")
+
+
+def connected() -> Run:
+    return Run().give(Start(), Admitted(), QR, LINKED)
+
+
+def test_from_created_to_connected() -> None:
+    run = Run().give(Start())
+    assert run.told == ["inactive>connecting", "connecting"]
+    assert run.done == [Launch()]
+    assert run.give(Admitted(), QR).told == ["connecting>qr_generated", "qr"]
+    assert run.give(QR).told == ["qr"]
+    assert run.give(LINKED).told == ["qr_generated>connected", "connected"]
+    assert run.state.desired == "running"
+    assert run.state.deadline is None
+
+
+def test_a_death_is_told_in_the_documented_order() -> None:
+    run = connected()
+    run.now += 100
+    told = list(run.give(CRASH).told)
+    assert run.state.reason == "BROWSER_CRASHED"
+    assert run.actions[2] == Publish(
+        "session.restarting", {"reason": "BROWSER_CRASHED", "attempt": 1, "delay": 2.0}
+    )
+    told += run.until_deadline().told
+    assert run.done == [Launch()]
+    run.now += 1
+    told += run.give(Admitted(), LINKED).told
+    assert told == [
+        "connected>disconnected",
+        "disconnected",
+        "restarting",
+        "disconnected>connecting",
+        "connecting",
+        "connecting>connected",
+        "connected",
+        "recovered",
+    ]
+    assert run.actions[-1] == Publish("session.recovered", {"downtime": 3.0})
+
+
+def test_the_fourth_death_gives_up_and_the_revival_begins_anew() -> None:
+    run = connected()
+    for _ in range(3):
+        run.give(CRASH).until_deadline()
+        run.give(Admitted(), LINKED)
+    run.give(CRASH)
+    assert run.told == ["connected>disconnected", "disconnected", "restart_limit"]
+    assert (run.state.status, run.state.reason, run.state.phase) == (
+        "disconnected",
+        "RESTART_LIMIT_EXCEEDED",
+        Phase.DOWN,
+    )
+    gave_up = run.now
+    assert run.until_deadline().done == [Launch()]
+    assert run.now == gave_up + 900
+    assert run.state.ledger.restarts == ()
+
+
+def test_a_manual_start_begins_a_new_budget_at_once() -> None:
+    run = connected()
+    for _ in range(3):
+        run.give(CRASH).until_deadline()
+    run.give(CRASH, Start())
+    assert run.done == [Launch()]
+    assert run.state.ledger.restarts == ()
+    assert run.state.status == "connecting"
+
+
+def test_a_start_during_the_back_off_tries_at_once() -> None:
+    run = connected().give(CRASH).give(Start())
+    assert run.done == [Launch()]
+    assert run.state.deadline is None
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ((Start(),), "SESSION_BUSY"),
+        ((Start(), Admitted()), "SESSION_BUSY"),
+        ((Start(), Admitted(), QR), "SESSION_ALREADY_STARTED"),
+        ((Start(), Admitted(), LINKED), "SESSION_ALREADY_STARTED"),
+        ((Start(), Admitted(), LINKED, RestartNow()), "SESSION_BUSY"),
+        ((Start(), Admitted(), LINKED, Stop()), "SESSION_BUSY"),
+    ],
+)
+def test_a_start_that_may_not_be_is_refused_and_changes_nothing(events: Sequence[Event], code: str) -> None:
+    run = Run().give(*events)
+    before = run.state
+    with pytest.raises(RpcError) as refusal:
+        run.give(Start())
+    assert refusal.value.code == code
+    assert run.state == before
+
+
+def test_stop_cuts_short_whatever_is_under_way() -> None:
+    for events in ((Start(),), (Start(), Admitted(), LINKED), (Start(), Admitted(), LINKED, RestartNow())):
+        run = Run().give(*events).give(Stop())
+        assert run.state.status != "inactive"
+        run.give(Died(machine.ENDED))
+        assert (run.state.status, run.state.reason, run.state.desired) == ("inactive", "STOPPED", "stopped")
+        assert run.state.deadline is None
+
+
+def test_stop_during_the_back_off_is_done_at_once() -> None:
+    run = connected().give(CRASH).give(Stop())
+    assert run.told == ["disconnected>inactive"]
+    assert run.done == []
+
+
+def test_restart_is_connecting_at_once_and_spends_nothing() -> None:
+    run = connected().give(RestartNow())
+    assert run.told == ["connected>disconnected", "disconnected", "disconnected>connecting", "connecting"]
+    assert run.done == [End()]
+    run.give(Died(machine.ENDED))
+    assert (run.told, run.done) == ([], [Launch()])
+    assert run.state.ledger.restarts == ()
+
+
+def test_restart_of_an_inactive_session_is_a_start() -> None:
+    assert Run().give(RestartNow()).done == [Launch()]
+
+
+def test_a_lost_network_spends_no_restart_and_is_retried_for_ever() -> None:
+    run = connected()
+    run.give(Lost("NETWORK"))
+    assert run.told == ["connected>disconnected", "disconnected"]
+    began = run.now
+    for _ in range(10):
+        assert run.until_deadline().done == [Reconnect()]
+    assert run.now == began + 300
+    run.until_deadline()
+    assert run.now == began + 1200
+    assert run.give(LINKED).told == ["disconnected>connected", "connected", "recovered"]
+    assert run.state.ledger.restarts == ()
+
+
+def test_more_news_of_an_outage_does_not_push_its_next_attempt_away() -> None:
+    run = connected().give(Lost("NETWORK"))
+    due = run.state.deadline
+    run.now += 20
+    run.give(Lost("NETWORK"))
+    assert run.state.deadline == due
+
+
+def test_an_unlinked_session_goes_to_a_new_qr() -> None:
+    run = connected().give(LoggedOut())
+    assert (run.state.status, run.state.reason) == ("disconnected", "LOGGED_OUT")
+    assert run.give(QR).told == ["disconnected>qr_generated", "qr"]
+    assert run.state.reason == "LOGGED_OUT"
+    assert run.give(LINKED).told == ["qr_generated>connected", "connected"]
+
+
+def test_a_page_that_never_gets_anywhere_is_hung() -> None:
+    run = Run().give(Start())
+    assert run.state.deadline is None  # waits for its turn to launch; that is no hang
+    run.give(Admitted())
+    assert run.until_deadline().done == [End("PAGE_HUNG")]
+    assert run.give(Died("PAGE_HUNG")).told == ["connecting>disconnected", "disconnected", "restarting"]
+
+
+def test_a_missing_browser_is_not_tried_three_times() -> None:
+    run = Run().give(Start(), Admitted(), Died("BROWSER_UNAVAILABLE", "no browser"))
+    assert (run.state.status, run.state.reason) == ("disconnected", "BROWSER_UNAVAILABLE")
+    assert "restarting" not in run.told
+    assert run.state.deadline == run.now + 900
+
+
+def test_after_a_restart_of_the_daemon_what_was_wanted_runs_again() -> None:
+    run = Run(State(status="connected", desired="running")).give(Restore())
+    assert run.told == ["connected>disconnected", "disconnected", "disconnected>connecting", "connecting"]
+    assert run.done == [Launch()]
+    run = Run(State(status="connected", desired="stopped")).give(Restore())
+    assert (run.told, run.done) == (["connected>inactive"], [])
+
+
+def test_shutdown_keeps_what_is_wanted() -> None:
+    run = connected().give(Shutdown())
+    assert run.done == [End()]
+    run.give(Died(machine.ENDED))
+    assert (run.state.status, run.state.reason, run.state.desired) == (
+        "disconnected",
+        "DAEMON_STOPPED",
+        "running",
+    )
+    assert run.state.deadline is None
+
+
+LEGAL = {
+    ("inactive", "connecting"),
+    ("connecting", "qr_generated"),
+    ("connecting", "connected"),
+    ("qr_generated", "connected"),
+    ("connecting", "disconnected"),
+    ("qr_generated", "disconnected"),
+    ("connected", "disconnected"),
+    ("disconnected", "connecting"),
+    ("disconnected", "qr_generated"),
+    ("disconnected", "connected"),
+} | {(status, "inactive") for status in ("connecting", "qr_generated", "connected", "disconnected")}
+
+_events = st.lists(
+    st.sampled_from(
+        [
+            Start(),
+            Stop(),
+            RestartNow(),
+            Shutdown(),
+            Admitted(),
+            QR,
+            LINKED,
+            Lost("NETWORK"),
+            LoggedOut(),
+            CRASH,
+            Died("BROWSER_UNAVAILABLE"),
+            Tick(),
+        ]
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=400)
+@given(_events, st.lists(st.floats(min_value=0, max_value=500), min_size=60, max_size=60))
+def test_any_order_of_events_keeps_the_rules(events: list[Event], gaps: list[float]) -> None:
+    """Transitions are legal; at most one browser lives; a browser's news come only while there is one."""
+    run = Run()
+    alive = False
+    for event, gap in zip(events, gaps, strict=False):
+        run.now += gap
+        if isinstance(event, Died | Admitted | QrShown | Connected | Lost | LoggedOut) and not alive:
+            continue
+        if isinstance(event, Died):
+            alive = False
+        before = run.state
+        try:
+            run.give(event)
+        except RpcError as refusal:
+            assert refusal.code in ("SESSION_BUSY", "SESSION_ALREADY_STARTED")
+            assert run.state == before
+            continue
+        for action in run.actions:
+            match action:
+                case Launch():
+                    assert not alive
+                    alive = True
+                case End() | Reconnect():
+                    assert alive
+                case Publish(type="session.status", data=data):
+                    assert (data["from"], data["to"]) in LEGAL
+        assert alive == (run.state.phase in (Phase.STARTING, Phase.UP, Phase.ENDING))
+        if isinstance(event, Stop) and not alive:
+            assert run.state.status == "inactive"
