@@ -1,0 +1,68 @@
+"""Events of a DevTools connection, and streams of them for one reader each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import trio
+from attrs import frozen
+
+from supervisors.chrome.errors import ChromeError, ConnectionClosed, EventsOverflowed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = structlog.get_logger(__name__)
+
+EVENTS_MAX = 4096
+
+
+@frozen
+class Event:
+    """Something that Chrome reported; `session_id` is None for the browser itself."""
+
+    method: str
+    params: dict[str, Any]
+    session_id: str | None
+
+
+class EventStream:
+    """Events of some methods, in order: iterate over it, from one task.
+
+    Iteration raises what ended the stream, after all that came before it: ConnectionClosed, TargetDetached,
+    or EventsOverflowed when the reader was slower than Chrome. A crash of the target does not end it.
+    """
+
+    def __init__(self, events_max: int) -> None:
+        self._send, self._receive = trio.open_memory_channel[Event](events_max)
+        self._end: ChromeError | None = None
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            return await self._receive.receive()
+        except trio.EndOfChannel:
+            raise self._end or ConnectionClosed from None
+
+    def put(self, event: Event) -> None:
+        """Add an event; one for which there is no room ends the stream: a gap would look whole."""
+        if self._end is not None:
+            return
+        try:
+            self._send.send_nowait(event)
+        except trio.WouldBlock:
+            log.warning("devtools_events_overflowed", method=event.method)
+            self.finish(EventsOverflowed())
+
+    def finish(self, end: ChromeError) -> None:
+        """Let no more events in; the reader gets `end` after those that wait."""
+        self._end = self._end or end
+        self._send.close()
+
+    def close(self) -> None:
+        """Drop everything."""
+        self._send.close()
+        self._receive.close()

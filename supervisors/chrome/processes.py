@@ -1,0 +1,115 @@
+"""Processes as /proc shows them: who descends from whom, and ending a whole tree.
+
+Numbers are reused: every signal goes through a pidfd whose process was checked after it was opened, or to a
+group whose leader has not been reaped yet.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PROC = Path("/proc")
+GONE = frozenset("ZX")
+
+
+@frozen
+class Process:
+    """One line of the process table; `started` (clock ticks since boot) tells apart users of one pid."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    state: str
+    started: int
+
+
+def read(pid: int) -> Process | None:
+    """Return the process with that pid, zombies included, or None if there is none to be seen."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name between the parentheses may hold blanks and parentheses itself: proc_pid_stat(5).
+    fields = text.rpartition(")")[2].split()
+    return Process(
+        pid=pid,
+        state=fields[0],
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        started=int(fields[19]),
+    )
+
+
+def table() -> list[Process]:
+    """Return every process that can be seen; one that ends meanwhile is left out."""
+    found = (read(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit())
+    return [process for process in found if process is not None]
+
+
+def tree(processes: Iterable[Process], leader: int) -> list[Process]:
+    """Return the living processes that belong to `leader`: itself, its descendants and its session.
+
+    The session finds those whose parent died; the descent finds those that began a session of their own.
+    Zombies are left out, but lead to their children.
+    """
+    processes = list(processes)
+    members = {leader}
+    members.update(process.pid for process in processes if process.session == leader)
+    grown = True
+    while grown:
+        children = {process.pid for process in processes if process.parent in members}
+        grown = not children <= members
+        members |= children
+    return [process for process in processes if process.pid in members and process.state not in GONE]
+
+
+def open_pidfd(process: Process) -> int | None:
+    """Return a pidfd (close-on-exec) of exactly this process, or None if it has ended."""
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except OSError:
+        return None
+    now = read(process.pid)
+    if now is None or now.started != process.started or now.state in GONE:
+        os.close(pidfd)
+        return None
+    return pidfd
+
+
+def send_signal(pidfd: int, number: signal.Signals) -> None:
+    """Send a signal through a pidfd; a process that has ended, or may not be signalled, is left alone."""
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+async def kill_tree(leader: int) -> None:
+    """SIGKILL every process of `leader`'s tree and wait until none is left.
+
+    Sets no deadline. After a cancellation all that were seen have been sent the signal. The leader itself, if
+    it is a child of this process, is left as a zombie: it is its parent's to reap. Processes hidden by
+    `hidepid` are not seen.
+    """
+    while members := tree(table(), leader):
+        pidfds = [pidfd for pidfd in map(open_pidfd, members) if pidfd is not None]
+        try:
+            for pidfd in pidfds:
+                send_signal(pidfd, signal.SIGKILL)
+            for pidfd in pidfds:
+                await trio.lowlevel.wait_readable(pidfd)
+        finally:
+            for pidfd in pidfds:
+                os.close(pidfd)
+        await trio.lowlevel.checkpoint()
