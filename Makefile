@@ -1,0 +1,40 @@
+# Every target does the set-up that it needs; see README.md.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json tools/setup.sh
+
+.PHONY: setup run test test-slow demo lint lock clean
+
+setup: $(STAMP)
+
+$(STAMP): $(PINS)
+	@bash tools/setup.sh $(VENV)
+	@touch $(STAMP)
+
+run: setup
+	@exec $(BIN)/wasupd --config config.example.toml
+
+test: setup
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup
+	@$(BIN)/python -m pytest -m slow
+
+demo: setup
+	@$(BIN)/python -m tests.demo
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+# Takes the newest versions that pyproject.toml allows into requirements.lock.
+lock: setup
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --extra dev \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) supervisors/whatsapp/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
