@@ -1,0 +1,411 @@
+"""Phones, their linked devices, contacts, groups and messages, and what each linked page is owed.
+
+Pure: it knows nothing of sockets, pages or clocks (`now` is an argument). A page is reached through
+a `Link`; a change is announced by calling `World.changed`.
+"""
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tests.simulator.errors import SimulatorError
+from tests.simulator.ledger import Delivery, Ledger, Reception, Submission
+from tests.simulator.wids import is_group, lid_wid, parse_number, pn_wid
+
+Frame = dict[str, Any]
+
+ACK_SENT, ACK_DELIVERED, ACK_READ = 1, 2, 3
+MAX_LINKED_DEVICES = 4
+
+
+class Link(Protocol):
+    """The open connection of a page."""
+
+    def send(self, frame: Frame) -> None:
+        """Queue a frame for the page; never blocks."""
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What was said: `sender` is a number, `to` a number or a group's id, `content` what the page shows."""
+
+    id: str
+    sender: str
+    to: str
+    content: Mapping[str, Any]
+    t: int
+
+    @property
+    def text(self) -> str:
+        """The body, or the caption of a file."""
+        return str(self.content.get("caption") or self.content.get("body") or "")
+
+
+@dataclass
+class Entry:
+    """A message as one account sees it."""
+
+    message: Message
+    chat: str
+    from_me: bool
+    ack: int = 0
+    delivered_to: set[str] = field(default_factory=set)
+    read_by: set[str] = field(default_factory=set)
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self.message.id
+
+    @property
+    def text(self) -> str:
+        """The message's text."""
+        return self.message.text
+
+
+@dataclass
+class Device:
+    """A linked page: what it is owed waits in `pending` until it confirms that it has stored it."""
+
+    id: str
+    name: str
+    pending: dict[int, Frame] = field(default_factory=dict)
+    link: Link | None = None
+    sequence: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def owe(self, frame: Frame) -> None:
+        """Deliver a frame now if the page is there, and in any case keep it until it is confirmed."""
+        number = next(self.sequence)
+        self.pending[number] = frame = {**frame, "seq": number}
+        if self.link is not None:
+            self.link.send(frame)
+
+
+@dataclass
+class Contact:
+    """An entry of a phone's contact book."""
+
+    number: str
+    name: str
+
+
+@dataclass
+class Group:
+    """A group; `addressing` says whether its members are shown by number (`pn`) or by hidden id (`lid`)."""
+
+    id: str
+    subject: str
+    participants: list[str]
+    created: int
+    addressing: str = "pn"
+
+    def wid_of(self, number: str) -> str:
+        """A member's id inside this group."""
+        return lid_wid(number) if self.addressing == "lid" else pn_wid(number)
+
+
+@dataclass
+class Account:
+    """A phone with WhatsApp on it."""
+
+    number: str
+    name: str
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    offline: bool = False
+    hold_acks: bool = False
+    auto_deliver: bool = True
+    presence_subscriptions: list[str] = field(default_factory=list)
+
+    @property
+    def wid(self) -> str:
+        """The account's id by number."""
+        return pn_wid(self.number)
+
+    @property
+    def lid(self) -> str:
+        """The account's hidden id."""
+        return lid_wid(self.number)
+
+    def owe_all(self, frame: Frame, but: str | None = None) -> None:
+        """Owe a frame to every linked page, except the device `but`."""
+        for device in self.devices.values():
+            if device.id != but:
+                device.owe(frame)
+
+
+class World:
+    """All accounts and groups of one simulator."""
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.groups: dict[str, Group] = {}
+        self.ledger = Ledger()
+        self.changed = changed
+        self._on_whatsapp: set[str] = set()
+        self._lids: dict[str, str] = {}
+        self._group_ids = itertools.count(120363000000000001)
+
+    # Who exists
+
+    def know(self, number: str) -> str:
+        """Put a number on WhatsApp (a contact with a phone of its own that the simulator plays)."""
+        number = parse_number(number)
+        self._on_whatsapp.add(number)
+        self._lids[lid_wid(number)] = number
+        return number
+
+    def exists(self, number: str) -> bool:
+        """Whether a number is on WhatsApp."""
+        return number in self._on_whatsapp
+
+    def account(self, number: str, name: str | None = None) -> Account:
+        """The account of a number, made on first use."""
+        number = self.know(number)
+        if number not in self.accounts:
+            self.accounts[number] = Account(number, name or f"Phone {number[-4:]}")
+            self.changed()
+        return self.accounts[number]
+
+    def add_contact(self, account: Account, number: str, name: str, on_whatsapp: bool = True) -> Contact:
+        """Write a contact into a phone's book."""
+        number = self.know(number) if on_whatsapp else parse_number(number)
+        contact = account.contacts[number] = Contact(number, name)
+        account.owe_all({"t": "contact", "contact": self.contact_frame(contact)})
+        self.changed()
+        return contact
+
+    def add_group(self, subject: str, participants: Iterable[str], now: float, addressing: str = "pn") -> Group:
+        """Found a group; every member that is an account sees it."""
+        if addressing not in ("pn", "lid"):
+            raise SimulatorError(f"addressing is 'pn' or 'lid', not {addressing!r}")
+        members = list(dict.fromkeys(self.know(number) for number in participants))
+        group = Group(f"{next(self._group_ids)}@g.us", subject, members, int(now), addressing)
+        self.groups[group.id] = group
+        for number in members:
+            if number in self.accounts:
+                self.accounts[number].owe_all({"t": "group", "group": self.group_frame(group)})
+        self.changed()
+        return group
+
+    def group(self, group_id: str) -> Group:
+        """A group by its id."""
+        try:
+            return self.groups[group_id]
+        except KeyError:
+            known = ", ".join(f"{g.id} ({g.subject})" for g in self.groups.values()) or "there is none"
+            raise SimulatorError(f"no group {group_id!r}; known groups: {known}") from None
+
+    def groups_of(self, number: str) -> list[Group]:
+        """The groups a number is in."""
+        return [group for group in self.groups.values() if number in group.participants]
+
+    def resolve(self, wid: str) -> str:
+        """A number or group id from what a page or a person wrote (`…@c.us`, `…@lid`, `…@g.us`, `+…`)."""
+        if is_group(wid):
+            return self.group(wid).id
+        if wid.endswith("@lid"):
+            if wid not in self._lids:
+                raise SimulatorError(f"nobody has the hidden id {wid}")
+            return self._lids[wid]
+        return parse_number(wid)
+
+    # Messages
+
+    def submit(self, account: Account, device: Device | None, message: Message, now: float) -> Entry | None:
+        """A message that `account` sends, from a page (`device`) or typed on the phone (None).
+
+        The page is answered first, whoever is concerned hears of it afterwards. A repeated id is noted in
+        the ledger and dropped. None when the recipient does not exist.
+        """
+        chat = message.to if is_group(message.to) else pn_wid(message.to)
+        known = account.entries.get(message.id)
+        entry: Entry | None = known or Entry(message, chat, from_me=True, ack=ACK_SENT)
+        if is_group(message.to):
+            reachable = message.to in self.groups and account.number in self.groups[message.to].participants
+        else:
+            reachable = self.exists(message.to)
+        if known is None and not reachable:
+            entry = None
+        if device is not None:
+            self.ledger.submissions.append(
+                Submission(
+                    account.number, message.id, chat, message.text, now,
+                    duplicate=known is not None, accepted=entry is not None,
+                )  # fmt: skip
+            )
+        if device is not None and device.link is not None:
+            if entry is None:
+                device.link.send({"t": "nack", "id": message.id, "error": "recipient not found"})
+            elif not account.hold_acks:
+                self.acknowledge(device.link, entry)
+        if known is None and entry is not None:
+            account.entries[message.id] = entry
+            account.owe_all(self.message_frame(account, entry), but=device.id if device else None)
+            self._deliver(account, entry, now)
+        self.changed()
+        return entry
+
+    def acknowledge(self, link: Link, entry: Entry) -> None:
+        """Tell a page that the server has its message."""
+        link.send({"t": "ack", "id": entry.id, "ack": entry.ack, "ts": entry.message.t})
+
+    def receive(self, account: Account, sender: str, text: str, now: float, **more: Any) -> Entry:
+        """A message that somebody writes to `account`, or to a group that both are in (`group`)."""
+        sender = self.know(sender)
+        to = self.resolve(more.pop("group", None) or account.number)
+        if is_group(to) and sender not in self.group(to).participants:
+            raise SimulatorError(f"{sender} is not in the group {to}")
+        if sender == account.number:
+            raise SimulatorError("a phone does not write to itself here: use write() for its own messages")
+        id_ = more.pop("id", None) or new_message_id()
+        message = Message(id_, sender, to, {"type": "chat", "body": text, **more}, int(now))
+        if sender in self.accounts:
+            self.submit(self.accounts[sender], None, message, now)
+            return account.entries[message.id]
+        for number in self._recipients(message):
+            if number in self.accounts:
+                self._file(self.accounts[number], message, now)
+        self.changed()
+        return account.entries[message.id]
+
+    def _recipients(self, message: Message) -> list[str]:
+        members = self.group(message.to).participants if is_group(message.to) else [message.to]
+        return [number for number in members if number != message.sender]
+
+    def _file(self, account: Account, message: Message, now: float) -> None:
+        if message.id in account.entries:
+            return
+        chat = message.to if is_group(message.to) else pn_wid(message.sender)
+        entry = account.entries[message.id] = Entry(message, chat, from_me=False)
+        account.owe_all(self.message_frame(account, entry))
+        self.ledger.deliveries.append(
+            Delivery(message.sender, account.number, message.id, chat, message.text, now)
+        )
+
+    def _deliver(self, account: Account, entry: Entry, now: float) -> None:
+        for number in self._recipients(entry.message):
+            if number in self.accounts:
+                self._file(self.accounts[number], entry.message, now)
+            else:
+                self.ledger.deliveries.append(
+                    Delivery(account.number, number, entry.id, entry.chat, entry.text, now)
+                )
+            if account.auto_deliver and not account.hold_acks:
+                self.receipt(account, entry, number, ACK_DELIVERED, now)
+
+    def receipt(self, account: Account, entry: Entry, by: str, ack: int, now: float) -> None:
+        """`by` has received (2) or read (3) a message that `account` sent; repeats are dropped."""
+        everyone = set(self._recipients(entry.message))
+        marks = entry.read_by if ack == ACK_READ else entry.delivered_to
+        if not entry.from_me or by in marks or by not in everyone:
+            return
+        marks.add(by)
+        if ack == ACK_READ:
+            entry.delivered_to.add(by)
+        if everyone <= entry.read_by:
+            entry.ack = ACK_READ
+        elif everyone <= entry.delivered_to:
+            entry.ack = max(entry.ack, ACK_DELIVERED)
+        group = self.groups.get(entry.chat)
+        account.owe_all(
+            {
+                "t": "receipt", "chat": entry.chat, "ids": [entry.id], "ack": ack, "total": entry.ack,
+                "by": group.wid_of(by) if group else None, "ts": int(now),
+            }  # fmt: skip
+        )
+        self.changed()
+
+    def read_sent(self, account: Account, chat: str, by: str | None, now: float) -> int:
+        """Whoever is at the other end of `chat` reads what `account` sent; how many messages that were."""
+        target = self.resolve(chat)
+        wid = target if is_group(target) else pn_wid(target)
+        unread = [e for e in account.entries.values() if e.from_me and e.chat == wid and e.ack < ACK_READ]
+        for entry in unread:
+            for number in [parse_number(by)] if by else self._recipients(entry.message):
+                self.receipt(account, entry, number, ACK_READ, now)
+        return len(unread)
+
+    def read_received(self, account: Account, chat: str, now: float) -> None:
+        """`account` has read a chat: senders that are accounts see it."""
+        for entry in account.entries.values():
+            if not entry.from_me and entry.chat == chat and entry.ack < ACK_READ:
+                entry.ack = ACK_READ
+                sender = self.accounts.get(entry.message.sender)
+                if sender is not None:
+                    self.receipt(sender, sender.entries[entry.id], account.number, ACK_READ, now)
+        self.changed()
+
+    # Devices
+
+    def link(self, account: Account, device_id: str, name: str) -> Device:
+        """Link a page to a phone; a page that was linked already stays as it is."""
+        if device_id in account.devices:
+            return account.devices[device_id]
+        if len(account.devices) >= MAX_LINKED_DEVICES:
+            raise SimulatorError(f"{account.number} has {MAX_LINKED_DEVICES} linked devices: unlink one first")
+        device = account.devices[device_id] = Device(device_id, name)
+        self.changed()
+        return device
+
+    def unlink(self, account: Account, device_id: str, reason: str) -> None:
+        """Take a page off the phone's list; it is told now, or when it next connects."""
+        device = account.devices.pop(device_id, None)
+        if device is not None and device.link is not None:
+            device.link.send({"t": "logout", "reason": reason})
+        self.changed()
+
+    def confirm(self, account: Account, device: Device, sequence: int, now: float) -> None:
+        """A page has stored what it was owed under this number."""
+        frame = device.pending.pop(sequence, None)
+        if frame is not None and frame["t"] == "msg":
+            self.ledger.receptions.append(Reception(account.number, device.id, frame["msg"]["id"], now))
+        self.changed()
+
+    # What pages are told
+
+    def contact_frame(self, contact: Contact) -> Frame:
+        """A contact as a page learns of it."""
+        return {"id": pn_wid(contact.number), "lid": lid_wid(contact.number), "name": contact.name}
+
+    def group_frame(self, group: Group) -> Frame:
+        """A group as a page learns of it."""
+        members = [{"id": group.wid_of(n), "isAdmin": i == 0} for i, n in enumerate(group.participants)]
+        return {"id": group.id, "subject": group.subject, "creation": group.created, "participants": members}
+
+    def message_frame(self, account: Account, entry: Entry, kind: str = "msg") -> Frame:
+        """A message as a page learns of it."""
+        message, group = entry.message, self.groups.get(entry.chat)
+        sender = self.accounts.get(message.sender)
+        book = account.contacts.get(message.sender)
+        author = None
+        if group:
+            author = account.lid if entry.from_me else group.wid_of(message.sender)
+        return {
+            "t": kind,
+            "msg": {
+                "id": message.id, "chat": entry.chat, "fromMe": entry.from_me, "author": author,
+                "ts": message.t, "ack": entry.ack, "content": dict(message.content),
+                "notifyName": sender.name if sender else book.name if book else message.sender,
+            },
+        }  # fmt: skip
+
+    def snapshot(self, account: Account, history: bool) -> Frame:
+        """What a page needs on connecting; with the messages so far if it has just been linked."""
+        return {
+            "t": "sync",
+            "contacts": [self.contact_frame(contact) for contact in account.contacts.values()],
+            "groups": [self.group_frame(group) for group in self.groups_of(account.number)],
+            "history": [self.message_frame(account, e)["msg"] for e in account.entries.values()] if history else [],
+        }
+
+
+def new_message_id() -> str:
+    """An id of the kind that phones choose."""
+    return "3EB0" + secrets.token_hex(9).upper()

@@ -1,0 +1,27 @@
+// Starts the page: what is stored first, then the modules, then the connection.
+
+import "./graph.js";
+import * as conn from "./modules_conn.js";
+import * as chat from "./modules_chat.js";
+import * as stubs from "./modules_stubs.js";
+import * as screen from "./screen.js";
+import { start } from "./session.js";
+import { me } from "./state.js";
+import * as storage from "./storage.js";
+
+function random(size) {
+  return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(size))));
+}
+
+await storage.open();
+me.identity = await storage.getKey("identity");
+if (!me.identity) {
+  me.identity = { device: crypto.randomUUID(), keys: [random(32), random(32), random(32)] };
+  await storage.putKey("identity", me.identity);
+}
+me.login = await storage.getKey("login");
+conn.install();
+chat.install();
+stubs.install();
+screen.install();
+await start();

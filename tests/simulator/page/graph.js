@@ -1,0 +1,26 @@
+// The module registry, as WhatsApp's loader shows itself to page libraries.
+
+const modulesMap = Object.create(null);
+
+/** Register a module under WhatsApp's own name; everybody is given this same object. */
+export function define(id, exports) {
+  modulesMap[id] = { id, exports, factory: () => exports };
+}
+
+/** A module's exports as they are now: libraries replace functions in place, so always call through this. */
+export function load(id) {
+  const module = modulesMap[id];
+  if (!module) throw new Error(`Requiring unknown module "${id}"`);
+  return module.exports;
+}
+
+define("__debug", { modulesMap });
+
+window.ErrorGuard = { skipGuardGlobal() {}, applyWithGuard: (call, self, args) => call.apply(self, args) };
+window.importNamespace = load;
+window.__d = (id, _dependencies, factory) => {
+  const module = { exports: {} };
+  factory(window, load, load, load, module, module.exports);
+  define(id, module.exports);
+};
+window.require = load;

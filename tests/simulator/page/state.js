@@ -1,0 +1,165 @@
+// The page's one set of models and collections, which the modules export and session.js changes.
+
+import { MsgKey, Wid, createWid } from "./ids.js";
+import { Collection, Emitter, Model } from "./model.js";
+
+export const Conn = new (class ConnModel extends Model {})({ ref: undefined, connected: false, platform: undefined, isSMB: false });
+export const Socket = new (class SocketModel extends Model {
+  initConn() {}
+})({ state: "OPENING", stream: "DISCONNECTED", hasSynced: false });
+export const Stream = new (class StreamModel extends Model {
+  markAvailable() {
+    this.set("available", true);
+  }
+  markUnavailable() {
+    this.set("available", false);
+  }
+})({ mode: "SYNCING", info: "OPENING", needsUpdate: false, available: false });
+
+export class CmdImpl extends Emitter {
+  isMainLoaded = false;
+}
+export const Cmd = new CmdImpl();
+
+export class MsgModel extends Model {
+  get chat() {
+    return Chats.get(this.id?.remote);
+  }
+  get sender() {
+    return this.author ?? this.from;
+  }
+  get isSentByMe() {
+    return Boolean(this.id?.fromMe);
+  }
+  /** What a reply to this message carries. */
+  msgContextInfo() {
+    return {
+      quotedMsg: { type: this.type, body: this.body },
+      quotedStanzaID: this.id.id,
+      quotedParticipant: this.sender,
+      quotedRemoteJid: undefined,
+    };
+  }
+  updateAck(ack) {
+    this.set("ack", ack);
+  }
+}
+MsgModel.prototype.proxyName = "msg";
+export class MsgCollection extends Collection {
+  static model = MsgModel;
+  async processMultipleMessages(_chat, messages) {
+    return this.add(messages);
+  }
+}
+export const Msgs = new MsgCollection();
+
+export class ChatMsgsCollection extends Collection {
+  static model = MsgModel;
+}
+
+export class PresenceModel extends Model {
+  async subscribe() {
+    Presences.subscribed(this.id);
+  }
+}
+PresenceModel.prototype.proxyName = "presence";
+export class PresenceCollection extends Collection {
+  static model = PresenceModel;
+  subscribed = () => {};
+}
+export const Presences = new PresenceCollection();
+
+export class ContactModel extends Model {}
+ContactModel.prototype.proxyName = "contact";
+export class ContactCollection extends Collection {
+  static model = ContactModel;
+}
+export const Contacts = new ContactCollection();
+
+export class ParticipantModel extends Model {}
+ParticipantModel.prototype.proxyName = "participant";
+export class ParticipantCollection extends Collection {
+  static model = ParticipantModel;
+  iAmMember() {
+    return true;
+  }
+}
+export class GroupMetadataModel extends Model {}
+GroupMetadataModel.prototype.proxyName = "groupMetadata";
+export class GroupMetadataCollection extends Collection {
+  static model = GroupMetadataModel;
+  onParentGroupChange() {}
+}
+export const Groups = new GroupMetadataCollection();
+
+export class ChatModel extends Model {
+  constructor(attributes) {
+    super(attributes);
+    this.msgs = new ChatMsgsCollection();
+  }
+  get presence() {
+    return this.id && Presences.gadd(this.id);
+  }
+  get contact() {
+    return Contacts.get(this.id);
+  }
+  get groupMetadata() {
+    return Groups.get(this.id);
+  }
+  get formattedTitle() {
+    return this.name ?? this.id?.user;
+  }
+  get isNewsletter() {
+    return false;
+  }
+  get isParentGroup() {
+    return false;
+  }
+}
+ChatModel.prototype.proxyName = "chat";
+export class ChatCollection extends Collection {
+  static model = ChatModel;
+}
+export const Chats = new ChatCollection();
+
+/** Who this page is: its keys, and its login once it has one. */
+export const me = { identity: undefined, login: undefined };
+
+export function addContact({ id, lid, name }) {
+  const attributes = { id: createWid(id), lid, name, shortName: name, pushname: name, type: "in", isAddressBookContact: 1 };
+  const [contact] = Contacts.add({ isBusiness: false, isEnterprise: false, ...attributes });
+  contact.set({ name, shortName: name, pushname: name });
+  addChat(attributes.id, name);
+}
+
+export function addGroup({ id, subject, creation, participants }) {
+  const wid = createWid(id);
+  Groups.remove(wid);
+  const members = new ParticipantCollection();
+  members.add(participants.map((each) => ({ id: createWid(each.id), isAdmin: each.isAdmin, isSuperAdmin: each.isAdmin })));
+  Groups.add({ id: wid, subject, creation, participants: members, groupType: "DEFAULT" });
+  addChat(wid, subject);
+}
+
+export function addChat(wid, name) {
+  const existing = Chats.get(wid);
+  if (existing) return existing;
+  return Chats.add({ id: wid, name, t: 0, unreadCount: 0, archive: false, lastReceivedKey: undefined, active: false })[0];
+}
+
+/** A message's row in the storage and its model: the row is the same thing without objects. */
+export function msgFromRow(row) {
+  const key = MsgKey.fromString(row.key);
+  const attributes = { ...row.attributes, id: key, t: row.t, ack: row.ack };
+  for (const name of ["from", "to", "author", "quotedParticipant"]) {
+    if (attributes[name]) attributes[name] = new Wid(attributes[name]);
+  }
+  return new MsgModel(attributes);
+}
+
+let rows = 0;
+export function rowFromMsg(msg) {
+  const { id, t, ack, isNewMsg, local, ...rest } = msg.attributes;
+  msg.rowOrder ??= Date.now() * 1000 + (rows++ % 1000);
+  return { key: String(id), t, ack, order: msg.rowOrder, attributes: JSON.parse(JSON.stringify(rest)) };
+}

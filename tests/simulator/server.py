@@ -1,0 +1,190 @@
+"""HTTPS and WebSocket on loopback: serves the page's files and hands each open page to a Connection."""
+
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h11
+import segno
+import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Request, TextMessage
+
+from tests.simulator.certificate import HOST, server_context
+from tests.simulator.connection import Connection
+from tests.simulator.errors import SimulatorError
+
+if TYPE_CHECKING:
+    from tests.simulator.simulator import Simulator
+
+PAGE = Path(__file__).parent / "page"
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+# connect-src is as strict as WhatsApp's own; images may come from anywhere, as there.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' wss://web.whatsapp.com "
+    "https://web.whatsapp.com; img-src 'self' data: blob: https:; media-src 'self' data: blob:; font-src 'self'; "
+    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+MAX_FRAME_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request that reached the server."""
+
+    server_name: str
+    host: str
+    method: str
+    path: str
+
+
+class Server:
+    """Serves until it is cancelled."""
+
+    def __init__(self, simulator: "Simulator", port: int = 0) -> None:
+        self.simulator = simulator
+        self.port = port
+        self.seen: list[Seen] = []
+        self.connections: list[Connection] = []
+        self._names: dict[ssl.SSLObject | ssl.SSLSocket, str] = {}
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listen on loopback, on an ephemeral port unless one was asked for."""
+        context = server_context()
+        context.sni_callback = self._note_name
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_ssl_over_tcp_listeners(self.port, context, host="127.0.0.1", https_compatible=True)
+            self.port = listeners[0].transport_listener.socket.getsockname()[1]
+            task_status.started()
+            await trio.serve_listeners(self._visitor, listeners, handler_nursery=nursery)
+
+    def _note_name(self, tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:
+        self._names[tls] = name or ""
+
+    async def _visitor(self, stream: "trio.SSLStream[trio.SocketStream]") -> None:
+        async with stream:
+            try:
+                await stream.do_handshake()
+                await self._converse(stream, self._names.pop(stream._ssl_object, ""))  # noqa: SLF001
+            except (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
+                pass
+
+    async def _converse(self, stream: "trio.SSLStream[trio.SocketStream]", server_name: str) -> None:
+        http = h11.Connection(h11.SERVER)
+        while True:
+            request, body = None, b""
+            while True:
+                event = http.next_event()
+                if event is h11.NEED_DATA:
+                    http.receive_data(await stream.receive_some(65536))
+                elif isinstance(event, h11.Request):
+                    request = event
+                    if _header(request, b"upgrade").lower() == "websocket":
+                        break
+                elif isinstance(event, h11.Data):
+                    body += event.data
+                elif isinstance(event, h11.EndOfMessage):
+                    break
+                else:
+                    return
+            if request is None:
+                return
+            path = request.target.decode().partition("?")[0]
+            self.seen.append(Seen(server_name, _header(request, b"host"), request.method.decode(), path))
+            if _header(request, b"upgrade").lower() == "websocket":
+                await self._talk(stream, request, http.trailing_data[0])
+                return
+            await stream.send_all(_respond(http, *self._answer(path, body)))
+            if http.our_state is h11.MUST_CLOSE:
+                return
+            http.start_next_cycle()
+
+    def _answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
+        if path == "/qr":
+            rows = segno.make(body.decode(), error="l", micro=False).matrix
+            return 200, "application/json", json.dumps([[int(bit) for bit in row] for row in rows]).encode()
+        file = (PAGE / ("index.html" if path == "/" else path.lstrip("/"))).resolve()
+        if file.is_file() and file.is_relative_to(PAGE) and file.suffix in TYPES:
+            return 200, TYPES[file.suffix], file.read_bytes()
+        return 404, "text/plain", b"not found\n"
+
+    async def _talk(self, stream: "trio.SSLStream[trio.SocketStream]", request: h11.Request, rest: bytes) -> None:
+        socket = WSConnection(ConnectionType.SERVER)
+        socket.initiate_upgrade_connection(list(request.headers), request.target.decode())
+        connection = Connection(self.simulator)
+        self.connections.append(connection)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, stream, socket, connection, nursery.cancel_scope)
+                await self._read(stream, socket, connection, nursery, rest)
+                nursery.cancel_scope.cancel()
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            self.connections.remove(connection)
+            connection.gone()
+
+    async def _write(
+        self, stream: "trio.SSLStream[trio.SocketStream]", socket: WSConnection, connection: Connection,
+        scope: trio.CancelScope,
+    ) -> None:  # fmt: skip
+        while (frames := await connection.next_frames()) is not None:
+            await stream.send_all(b"".join(socket.send(TextMessage(json.dumps(frame))) for frame in frames))
+        if socket.state is ConnectionState.OPEN:
+            await stream.send_all(socket.send(CloseConnection(1013, "try again later")))
+        scope.cancel()
+
+    async def _read(
+        self, stream: "trio.SSLStream[trio.SocketStream]", socket: WSConnection, connection: Connection,
+        nursery: trio.Nursery, rest: bytes,
+    ) -> None:  # fmt: skip
+        if rest:
+            socket.receive_data(rest)
+        text = ""
+        while True:
+            for event in socket.events():
+                match event:
+                    case Request():
+                        await stream.send_all(socket.send(AcceptConnection()))
+                    case TextMessage():
+                        text += event.data
+                        if len(text) > MAX_FRAME_BYTES:
+                            return
+                        if event.message_finished:
+                            frame, text = json.loads(text), ""
+                            try:
+                                await connection.handle(frame, nursery)
+                            except SimulatorError as error:
+                                self.simulator.complaints.append(str(error))
+                                return
+                    case Ping():
+                        await stream.send_all(socket.send(event.response()))
+                    case CloseConnection() | BytesMessage():
+                        return
+            data = await stream.receive_some(65536)
+            if not data:
+                return
+            socket.receive_data(data)
+
+
+def _header(request: h11.Request, name: bytes) -> str:
+    return next((bytes(value).decode("latin-1") for key, value in request.headers if key == name), "")
+
+
+def _respond(http: h11.Connection, status: int, kind: str, body: bytes) -> bytes:
+    headers = [
+        ("content-type", f"{kind}; charset=utf-8"),
+        ("content-length", str(len(body))),
+        ("cache-control", "no-cache"),
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-opener-policy", "same-origin-allow-popups"),
+    ]
+    parts = [http.send(h11.Response(status_code=status, headers=headers)), http.send(h11.Data(data=body))]
+    return b"".join(part for part in [*parts, http.send(h11.EndOfMessage())] if part)
+
+
+__all__ = ["HOST", "Seen", "Server"]

@@ -1,0 +1,138 @@
+"""The simulator in this process: starts the servers, and is what tests hold in their hands."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import trio
+
+from tests.simulator.accounts import Account, World
+from tests.simulator.connection import Connection
+from tests.simulator.control import serve_control
+from tests.simulator.errors import SimulatorError
+from tests.simulator.phone import Phone
+from tests.simulator.server import HOST, Seen, Server
+from tests.simulator.sink import Call, Sink
+from tests.simulator.wids import parse_number
+
+T = TypeVar("T")
+
+@dataclass(frozen=True)
+class Config:
+    """`*_s` are seconds; the codes' lives are WhatsApp's own. Every new phone begins with `contacts`."""
+
+    port: int = 0
+    control_path: Path | None = None
+    first_code_s: float = 60
+    next_code_s: float = 20
+    codes: int = 6
+    contacts: tuple[tuple[str, str], ...] = (("+4915110000001", "Ada"), ("+4915110000002", "Grace"))
+
+
+@dataclass
+class Changes:
+    """Wakes whoever waits for something to come true, each time anything has changed."""
+
+    _event: trio.Event = field(default_factory=trio.Event)
+
+    def announce(self) -> None:
+        """Something has changed."""
+        event, self._event = self._event, trio.Event()
+        event.set()
+
+    async def wait_for(self, predicate: Callable[[], T]) -> T:
+        """Wait until the predicate is true; its value."""
+        while not (value := predicate()):
+            await self._event.wait()
+        return value
+
+
+class Simulator:
+    """A running simulator."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.changes = Changes()
+        self.world = World(self.changes.announce)
+        self.server = Server(self, config.port)
+        self.sink = Sink()
+        self.issued: dict[str, Connection] = {}
+        self.pairings: dict[str, Account] = {}
+        self.complaints: list[str] = []
+        self.control_path = config.control_path or Path()
+
+    @property
+    def port(self) -> int:
+        """The port of the HTTPS server."""
+        return self.server.port
+
+    @property
+    def url(self) -> str:
+        """What the browser is to open."""
+        return f"https://{HOST}/"
+
+    @property
+    def chrome_args(self) -> list[str]:
+        """The arguments that bring a Chrome here, and nowhere else."""
+        rules = [f"MAP {HOST} 127.0.0.1:{self.port}", f"MAP * 127.0.0.1:{self.sink.port}", "EXCLUDE 127.0.0.1"]
+        return [f"--host-resolver-rules={','.join(rules)}", "--ignore-certificate-errors"]
+
+    @property
+    def requests(self) -> list[Seen]:
+        """Every request the server has answered."""
+        return self.server.seen
+
+    @property
+    def strays(self) -> list[Call]:
+        """Every attempt to reach anybody else."""
+        return self.sink.calls
+
+    @property
+    def pages(self) -> list[Connection]:
+        """The pages that are connected now."""
+        return self.server.connections
+
+    def phone(self, number: str, name: str | None = None) -> Phone:
+        """The phone with this number, made on first use with the configured contacts and one group."""
+        number = parse_number(number)
+        if number not in self.world.accounts:
+            account = self.world.account(number, name)
+            for contact, called in self.config.contacts:
+                self.world.add_contact(account, contact, called)
+        return Phone(self, self.world.accounts[number])
+
+    def turn_codes(self) -> None:
+        """Let every code that is shown expire now."""
+        for page in self.pages:
+            page.turn_code()
+
+    async def wait_for(self, predicate: Callable[[], T]) -> T:
+        """Wait until the predicate is true; it is tried whenever anything has changed here."""
+        return await self.changes.wait_for(predicate)
+
+
+async def run(config: Config | None = None, *, task_status: trio.TaskStatus[Simulator] = trio.TASK_STATUS_IGNORED) -> None:
+    """Serve until cancelled: `sim = await nursery.start(run, Config())`. Leaves no file behind."""
+    simulator = Simulator(config or Config())
+    with TemporaryDirectory(prefix="wasup-simulator-") as folder:
+        if simulator.config.control_path is None:
+            simulator.control_path = Path(folder, "control.sock")
+        async with trio.open_nursery() as nursery:
+            await nursery.start(simulator.sink.serve)
+            await nursery.start(simulator.server.serve)
+            await nursery.start(serve_control, simulator)
+            task_status.started(simulator)
+
+
+@asynccontextmanager
+async def serve(config: Config | None = None) -> AsyncIterator[Simulator]:
+    """The same as a context: the servers stop when it is left."""
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(run, config)
+        nursery.cancel_scope.cancel()
+
+
+__all__ = ["Config", "Simulator", "SimulatorError", "run", "serve"]
