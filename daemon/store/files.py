@@ -1,0 +1,234 @@
+"""The store's files: who may open them, and which are refused.
+
+Beside `store.db` (and SQLite's `-wal` and `-shm`) lies `store.db.lock`: held with flock(2) while the store is
+open, and saying whether the last user closed it in order. A file that is refused is left as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import apsw
+import structlog
+
+from .errors import StoreError
+from .migrations import migrate, scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["APPLICATION_ID", "FileLock", "connect_reader", "connect_writer", "prepare"]
+
+log = structlog.get_logger(__name__)
+
+APPLICATION_ID: Final = 0x77617375  # "wasu", in the header of every store
+_MAGIC: Final = b"SQLite format 3\x00"
+_BUSY_MS: Final = 5000
+_IN_USE: Final = "in use by process"
+
+
+class FileLock:
+    """The lock beside a store: one daemon at a time, and a note of how the last one left.
+
+    Raises `StoreError` when another process holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(
+                    f"{path}: the store is {self._note() or 'in use'}: only one daemon may run on it. "
+                    "Stop the other one, or give this one a state directory of its own."
+                ) from None
+            os.fchmod(self._fd, 0o600)
+            self.was_clean: Final = self._note() == "clean"
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _note(self) -> str:
+        return os.pread(self._fd, 200, 0).decode("ascii", "replace").strip()
+
+    def _write(self, note: str) -> None:
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{note}\n".encode(), 0)
+        os.fsync(self._fd)
+
+    def mark_in_use(self) -> None:
+        """From now on, an end without `release(clean=True)` makes the next opener check the file."""
+        self._write(f"{_IN_USE} {os.getpid()}")
+
+    def release(self, *, clean: bool) -> None:
+        """Let go. `clean` says that the store was closed in order."""
+        try:
+            if clean:
+                self._write("clean")
+        finally:
+            os.close(self._fd)
+
+
+def prepare(path: Path) -> FileLock:
+    """Make `path` a store of this version, ready for `connect_writer`, and hold its lock.
+
+    Directories that are missing are made (0700). Raises `StoreError`: held by another process, not a store,
+    made by a newer version, corrupt (all pages are read when the last user did not close it), unreadable.
+    """
+    try:
+        _make_directory(path.parent)
+        lock = FileLock(path.with_name(f"{path.name}.lock"))
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened: {error.strerror}. {_WHO}") from error
+    try:
+        if not _refuse_foreign(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        elif not lock.was_clean:
+            _refuse_corrupt(path)
+        path.chmod(0o600)
+        lock.mark_in_use()
+        _migrate(path)
+    except BaseException as error:
+        lock.release(clean=False)
+        if isinstance(error, OSError):
+            raise StoreError(f"{path}: cannot be opened: {error.strerror}. {_WHO}") from error
+        raise
+    return lock
+
+
+_WHO: Final = "The daemon's user must own it and its directory."
+_RESTORE: Final = "Put a backup in its place, or move it away to begin with an empty store."
+
+
+def _make_directory(directory: Path) -> None:
+    missing = []
+    while not directory.exists():
+        missing.append(directory)
+        directory = directory.parent
+    for each in reversed(missing):
+        each.mkdir(0o700)
+        each.chmod(0o700)  # the umask may have taken bits away
+
+
+def _refuse_foreign(path: Path) -> bool:
+    """Raise `StoreError` for what is not a store that this version can read; return whether there is one.
+
+    Reads the header alone, without SQLite, which would already write. An empty file is as good as none.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise StoreError(f"{path}: not a regular file. Point the daemon at another state directory.")
+        header = file.read(100)
+    if not header:
+        return False
+    if len(header) < 100 or not header.startswith(_MAGIC):
+        raise StoreError(f"{path}: not a database. {_RESTORE}")
+    version, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
+    if application not in (APPLICATION_ID, 0) or (application == 0 and version):
+        raise StoreError(f"{path}: the database of another program. {_RESTORE}")
+    _refuse_newer(path, version)
+    return True
+
+
+def _refuse_newer(path: Path, version: int) -> None:
+    known = len(scripts())
+    if version > known:
+        raise StoreError(
+            f"{path}: written by a newer version of the daemon (schema {version}, this one knows {known}). "
+            "Install that version again, or put a backup from before the upgrade in its place."
+        )
+
+
+def _refuse_corrupt(path: Path) -> None:
+    """Read every page, after an end that was not orderly. Raises `StoreError` for damage; writes nothing.
+
+    Without NO_CKPT_ON_CLOSE, closing would copy the write-ahead log into the very file that is refused.
+    """
+    log.info("store_check_started", path=str(path))
+    try:
+        with _closing(path, apsw.SQLITE_OPEN_READWRITE) as db:
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            db.pragma("query_only", True)
+            _refuse_newer(path, int(db.pragma("user_version")))
+            found = [str(row[0]) for row in db.execute("PRAGMA quick_check(1)")]
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StoreError(f"{path}: damaged: {error}. {_RESTORE}") from error
+    except apsw.Error as error:
+        raise StoreError(f"{path}: cannot be read: {error}. {_WHO}") from error
+    if found != ["ok"]:
+        raise StoreError(f"{path}: damaged: {found[0]}. {_RESTORE}")
+
+
+def _migrate(path: Path) -> None:
+    try:
+        with _closing(path, apsw.SQLITE_OPEN_READWRITE) as db:
+            _configure(db)
+            db.pragma("application_id", APPLICATION_ID)
+            steps = migrate(db, scripts())
+            if steps:
+                # The header of the file itself, not of the log beside it, has to name the new version.
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                log.info("store_migrated", path=str(path), steps=steps)
+    except apsw.FullError as error:
+        raise StoreError(
+            f"{path}: no room on the disk to open the store. Make some and start again."
+        ) from error
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StoreError(f"{path}: damaged: {error}. {_RESTORE}") from error
+    except apsw.Error as error:
+        raise StoreError(f"{path}: cannot be brought to this version: {error}. {_WHO}") from error
+
+
+@contextmanager
+def _closing(path: Path, flags: int) -> Iterator[apsw.Connection]:
+    db = apsw.Connection(str(path), flags=flags)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def _configure(db: apsw.Connection) -> None:
+    db.set_busy_timeout(_BUSY_MS)
+    if db.pragma("journal_mode", "wal") != "wal":
+        raise StoreError(
+            f"{db.filename}: the file system does not allow a write-ahead log (a network share?)"
+        )
+    db.pragma("synchronous", "FULL")
+    db.pragma("foreign_keys", True)
+    db.pragma("temp_store", "MEMORY")
+    db.pragma("journal_size_limit", 64 * 1024 * 1024)
+
+
+def connect_writer(path: Path) -> apsw.Connection:
+    """The one connection that writes: WAL, a commit is on the disk when it returns (`synchronous=FULL`)."""
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        _configure(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def connect_reader(path: Path) -> apsw.Connection:
+    """A connection that only reads; what it reads does not wait for the writer, nor the writer for it."""
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        db.set_busy_timeout(_BUSY_MS)
+        db.pragma("query_only", True)
+        db.pragma("temp_store", "MEMORY")
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,160 @@
+"""The table of sessions. Every function takes a connection and runs in a thread; times are in ms.
+
+What a session does (its transitions, its restarts) is decided elsewhere and noted here with `update` and
+`set_status`, which also write the event.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from protocol.errors import RpcError
+from protocol.events import SessionData, SessionStatusData
+from protocol.models import SessionStatus, StoredSettings
+
+from .events import append_event
+from .records import SESSION_COLUMNS, SessionRow, session_row, to_json
+
+if TYPE_CHECKING:
+    import apsw
+    from typing_extensions import Unpack
+
+    from protocol.models import ConnectionInfo, Desired
+
+__all__ = ["Changes", "count", "delete", "get", "insert", "list_", "set_status", "update", "wanted"]
+
+
+class Changes(TypedDict, total=False):
+    """What `update` may change. `restarts` is the ledger, as JSON that is the supervisor's own business."""
+
+    name: str
+    description: str | None
+    desired: Desired
+    reason: str | None
+    phone_number: str | None
+    last_activity: int
+    connection_info: ConnectionInfo | None
+    settings: StoredSettings
+    restarts: str | None
+
+
+_JSON: Final = ("connection_info", "settings")
+
+
+def insert(
+    db: apsw.Connection,
+    *,
+    id: str,  # noqa: A002  the column's name
+    name: str,
+    at_ms: int,
+    description: str | None = None,
+    settings: StoredSettings | None = None,
+    desired: Desired = "stopped",
+    owner_uid: int | None = None,
+) -> SessionRow:
+    """Create a session, `inactive`, with its event. Raises SESSION_EXISTS for an id that is taken."""
+    db.execute(
+        """INSERT INTO sessions
+           (id, name, description, desired, status, created_at, updated_at, settings, owner_uid)
+           VALUES (?, ?, ?, ?, 'inactive', ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING""",
+        (id, name, description, desired, at_ms, at_ms, to_json(settings or StoredSettings()), owner_uid),
+    )
+    if not db.changes():
+        raise RpcError("SESSION_EXISTS", sessionId=id)
+    append_event(db, type="session.created", session_id=id, at_ms=at_ms, data=SessionData(name=name))
+    return get(db, id)
+
+
+def get(db: apsw.Connection, session_id: str) -> SessionRow:
+    """Return the session. Raises SESSION_NOT_FOUND."""
+    row = db.execute(f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.id = ?", (session_id,)).fetchone()  # noqa: S608
+    if row is None:
+        raise RpcError("SESSION_NOT_FOUND", sessionId=session_id)
+    return session_row(row)
+
+
+def list_(
+    db: apsw.Connection,
+    *,
+    status: SessionStatus | None = None,
+    tag: str | None = None,
+    limit: int = -1,
+    offset: int = 0,
+) -> tuple[list[SessionRow], int]:
+    """Return a page of the sessions, oldest first, and how many match; a `limit` of -1 is none."""
+    where: list[str] = ["1"]
+    bindings: list[Any] = []
+    if status is not None:
+        where.append("s.status = ?")
+        bindings.append(status)
+    if tag is not None:
+        where.append("EXISTS (SELECT 1 FROM json_each(s.settings, '$.visible.tags') WHERE value = ?)")
+        bindings.append(tag)
+    matching = f"FROM sessions s WHERE {' AND '.join(where)}"
+    total = db.execute(f"SELECT count(*) {matching}", bindings).get
+    rows = db.execute(
+        f"SELECT {SESSION_COLUMNS} {matching} ORDER BY s.created_at, s.id LIMIT ? OFFSET ?",
+        (*bindings, limit, offset),
+    )
+    return [session_row(row) for row in rows], total
+
+
+def wanted(db: apsw.Connection) -> list[SessionRow]:
+    """Return the sessions that are to run, oldest first: what a daemon that starts brings back."""
+    rows = db.execute(
+        f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.desired = 'running' ORDER BY s.created_at, s.id"  # noqa: S608
+    )
+    return [session_row(row) for row in rows]
+
+
+def count(db: apsw.Connection, owner_uid: int | None = None) -> int:
+    """Return how many sessions there are, or how many this user has created."""
+    where, bindings = ("", ()) if owner_uid is None else ("WHERE owner_uid = ?", (owner_uid,))
+    total: int = db.execute(f"SELECT count(*) FROM sessions {where}", bindings).get  # noqa: S608
+    return total
+
+
+def update(db: apsw.Connection, session_id: str, at_ms: int, **changes: Unpack[Changes]) -> SessionRow:
+    """Change some columns, without an event. Raises SESSION_NOT_FOUND."""
+    values = {name: to_json(value) if name in _JSON else value for name, value in changes.items()}
+    unknown = values.keys() - Changes.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"no such columns: {', '.join(sorted(unknown))}")
+    columns = ", ".join(f"{name} = ?" for name in (*values, "updated_at"))
+    db.execute(
+        f"UPDATE sessions SET {columns} WHERE id = ?",  # noqa: S608  names that were just checked
+        (*values.values(), at_ms, session_id),
+    )
+    return get(db, session_id)
+
+
+def set_status(
+    db: apsw.Connection, session_id: str, to: SessionStatus, reason: str | None, at_ms: int
+) -> SessionRow:
+    """Note a transition, with its `session.status` event. Raises SESSION_NOT_FOUND."""
+    before = get(db, session_id)
+    db.execute(
+        "UPDATE sessions SET status = ?, reason = ?, updated_at = ? WHERE id = ?",
+        (to, reason, at_ms, session_id),
+    )
+    append_event(
+        db,
+        type="session.status",
+        session_id=session_id,
+        at_ms=at_ms,
+        data=SessionStatusData(from_=before.status, to=to, reason=reason),
+    )
+    return get(db, session_id)
+
+
+def delete(db: apsw.Connection, session_id: str, at_ms: int) -> None:
+    """Delete a session, its chats and messages, and the log's events of those; its other events stay.
+
+    A message's event would have nothing left to tell, and its snapshot still names the chat. So a client that
+    comes back later finds `session.deleted` where they were. Raises SESSION_NOT_FOUND.
+    """
+    name = get(db, session_id).name
+    db.execute("DELETE FROM events WHERE session_id = ? AND message IS NOT NULL", (session_id,))
+    db.execute("DELETE FROM messages WHERE session_id = ?", (session_id,))
+    db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+    append_event(db, type="session.deleted", session_id=session_id, at_ms=at_ms, data=SessionData(name=name))

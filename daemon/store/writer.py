@@ -1,0 +1,305 @@
+"""The one writer: jobs that have gathered become one transaction.
+
+Owns the queue and its order. Must not know what a job does, nor what the tables are: what a batch leaves
+behind is collected by a function that it is given, inside the same transaction, and published by another
+once that is on the disk.
+
+A job is a function of a connection: SQL and nothing else. Each runs in a savepoint, so that one that raises
+is undone alone. A job may run more than once (what the disk refuses is tried again), and is committed once.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+
+import apsw
+import attrs
+import outcome
+import structlog
+import trio
+
+from .errors import StoreClosed, StoreError, StoreFull
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pending", "Writer"]
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+Found = TypeVar("Found")
+Outcome: TypeAlias = "outcome.Value[Any] | outcome.Error"
+
+_BATCH: Final = 512
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_DAMAGED: Final = (apsw.CorruptError, apsw.NotADBError)
+# The disk's or the machine's fault, not the job's: the transaction is over, a later attempt may succeed.
+_TROUBLE: Final = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.BusyError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.NoMemError,
+    apsw.ProtocolError,
+)
+
+
+class _Refused(Exception):
+    """The disk has refused a batch: nothing of it is committed."""
+
+    def __init__(self, error: apsw.Error, *, full: bool) -> None:
+        super().__init__(str(error))
+        self.full = full
+
+
+class Pending(Generic[T]):
+    """A job on its way to the disk."""
+
+    def __init__(self, job: Callable[[apsw.Connection], T], *, refusable: bool) -> None:
+        self.job: Final = job
+        self.refusable: Final = refusable
+        self.abandoned = False
+        self._done = trio.Event()
+        self._value: T
+        self._error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has been committed, or has failed."""
+        return self._done.is_set()
+
+    async def wait(self) -> T:
+        """Wait for the commit; return what the job returned, or raise what it raised.
+
+        Cancelling the wait changes nothing for the job.
+        """
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def succeed(self, value: T) -> None:
+        """Hand the result to whoever waits."""
+        self._value = value
+        self._done.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Hand the failure to whoever waits."""
+        self._error = error
+        self._done.set()
+
+
+@attrs.define(slots=True)
+class Writer(Generic[Found]):
+    """Takes jobs in the order of submission and commits them in batches, in a thread.
+
+    `collect` runs in that thread at the end of each transaction; what it returns goes to `publish`, on the
+    trio thread, after the commit and before the jobs' own waiters are told. At most `write_limit` refusable
+    jobs are queued. While the disk refuses, another attempt is made every `retry_s` seconds, and for each
+    new `write`. At the end, `close_s` seconds are given to what is queued.
+    """
+
+    path: str
+    db: apsw.Connection
+    collect: Callable[[apsw.Connection], Found]
+    publish: Callable[[Found], None]
+    write_limit: int = 10_000
+    retry_s: float = 1.0
+    close_s: float = 5.0
+    trouble: str | None = attrs.field(default=None, init=False)
+    damaged: bool = attrs.field(default=False, init=False)
+    _closing: bool = attrs.field(default=False, init=False)
+    _queue: deque[Pending[Any]] = attrs.field(factory=deque, init=False)
+    _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _room: trio.Semaphore = attrs.field(init=False)
+    _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._room = trio.Semaphore(self.write_limit)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs are queued."""
+        return len(self._queue)
+
+    async def write(self, job: Callable[[apsw.Connection], T]) -> T:
+        """See `Store.write`."""
+        try:
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            await self._room.acquire()
+        if self._closing:
+            self._room.release()
+            raise StoreClosed
+        pending = Pending(job, refusable=True)
+        self._queue.append(pending)
+        self._wake.set()
+        try:
+            return await pending.wait()
+        except trio.Cancelled:
+            pending.abandoned = True
+            raise
+
+    def record(self, job: Callable[[apsw.Connection], T]) -> Pending[T]:
+        """See `Store.record`."""
+        if self._closing:
+            raise StoreClosed
+        pending = Pending(job, refusable=False)
+        self._queue.append(pending)
+        if self.trouble is None or len(self._queue) == 1:
+            self._wake.set()
+        return pending
+
+    def stop(self) -> None:
+        """Take no more jobs, and end when those that are queued are committed."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit what gathers until `stop`.
+
+        Raises `StoreError` when the file turns out to be damaged: it is not written any further. However this
+        ends, cancelled included, what was queued before is committed first, where the disk lets it.
+        """
+        try:
+            try:
+                while not self._closing:
+                    await self._gathered()
+                    await self._commit_batch()
+            finally:
+                self._closing = True
+                with trio.move_on_after(self.close_s, shield=True):
+                    while self._queue and not self.damaged:
+                        await self._commit_batch()
+                        if self.trouble is not None:
+                            await trio.sleep(self.retry_s)
+        finally:
+            self._give_up()
+
+    async def _gathered(self) -> None:
+        """Wait for work; for what the disk has refused, wait until it is time to try again."""
+        if self._queue and self.trouble is None:
+            return
+        with trio.move_on_after(self.retry_s if self._queue else float("inf")):
+            await self._wake.wait()
+        self._wake = trio.Event()
+
+    async def _commit_batch(self) -> None:
+        batch: deque[Pending[Any]] = deque()
+        while self._queue and len(batch) < _BATCH:
+            pending = self._queue.popleft()
+            if pending.abandoned:
+                self._room.release()
+            else:
+                batch.append(pending)
+        try:
+            await self._commit(batch)
+        except _Refused as refused:
+            if refused.full and len(batch) > 1:
+                await self._commit_each(batch)
+            else:
+                self._refuse(batch, refused)
+
+    async def _commit_each(self, batch: deque[Pending[Any]]) -> None:
+        """Find out who asks for too much: one job that does not fit must not fail those that would."""
+        while batch:
+            first = deque([batch.popleft()])
+            try:
+                await self._commit(first)
+            except _Refused as refused:
+                if not first[0].refusable:
+                    batch.appendleft(first[0])
+                    self._refuse(batch, refused)
+                    return
+                self._refuse(first, refused)
+
+    async def _commit(self, batch: deque[Pending[Any]]) -> None:
+        if not batch:
+            return
+        try:
+            outcomes, found = await trio.to_thread.run_sync(
+                self._transact, list(batch), limiter=self._limiter
+            )
+        except _DAMAGED as error:
+            self.damaged = True
+            self._queue.extendleft(reversed(batch))
+            raise StoreError(
+                f"{self.path}: damaged: {error}. Stop the daemon and put a backup in its place."
+            ) from error
+        if self.trouble is not None:
+            log.info("store_writable_again", waiting=len(self._queue))
+            self.trouble = None
+        self.publish(found)
+        for pending, result in zip(batch, outcomes, strict=True):
+            self._settle(pending, result)
+
+    def _transact(self, batch: list[Pending[Any]]) -> tuple[list[Outcome], Found]:
+        db = self.db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            outcomes = [_attempt(db, pending.job) for pending in batch]
+            found = self.collect(db)
+            db.execute("COMMIT")
+        except _TROUBLE as error:
+            full = isinstance(error, apsw.FullError) or db.system_errno in _NO_ROOM
+            raise _Refused(error, full=full) from error
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        return outcomes, found
+
+    def _settle(self, pending: Pending[Any], result: Outcome) -> None:
+        if pending.refusable:
+            self._room.release()
+        if isinstance(result, outcome.Value):
+            pending.succeed(result.value)
+            return
+        if not pending.refusable:
+            log.error("record_failed", exc_info=result.error)
+        pending.fail(result.error)
+
+    def _refuse(self, batch: deque[Pending[Any]], refused: _Refused) -> None:
+        """Refuse the writes, keep the records, in order, for the next attempt.
+
+        Where records are kept, every write behind them is refused too: it would overtake them.
+        """
+        if self.trouble is None:
+            log.error("store_full" if refused.full else "store_not_writable", error=str(refused))
+        self.trouble = str(refused)
+        if not all(pending.refusable for pending in batch):
+            batch = deque([*batch, *self._queue])
+            self._queue.clear()
+        kept = deque(pending for pending in batch if not pending.refusable)
+        self._queue.extendleft(reversed(kept))
+        for pending in batch:
+            if pending.refusable:
+                self._settle(pending, outcome.Error(self._reason(refused)))
+
+    def _reason(self, refused: _Refused) -> Exception:
+        return StoreFull() if refused.full else StoreError(f"{self.path}: cannot be written: {refused}")
+
+    def _give_up(self) -> None:
+        lost = sum(not pending.refusable for pending in self._queue)
+        if lost:
+            log.error("records_lost", count=lost, reason=self.trouble or "damaged")
+        while self._queue:
+            pending = self._queue.popleft()
+            if pending.refusable:
+                self._room.release()
+            pending.fail(StoreClosed())
+
+
+def _attempt(db: apsw.Connection, job: Callable[[apsw.Connection], Any]) -> Outcome:
+    """Run one job in a savepoint; its failure is its submitter's, unless the file or the disk is to blame."""
+    db.execute("SAVEPOINT job")
+    result: Outcome = outcome.capture(job, db)
+    if isinstance(result, outcome.Error):
+        if isinstance(result.error, (*_TROUBLE, *_DAMAGED)):
+            raise result.error
+        db.execute("ROLLBACK TO job")
+    db.execute("RELEASE job")
+    return result
