@@ -1,7 +1,7 @@
 """What supervisors may read and write of the durable record: the whole of what they know of a store.
 
-Facts that have happened are recorded by plain calls that return at once and are never refused: they keep their
-order, and nobody is told of one before it is durable. What must be durable before the next step is awaited.
+Facts that have happened are recorded by plain calls that return at once and are never refused: they keep
+their order, and nobody is told of one before it is durable. What must be durable before the next step is awaited.
 """
 
 from collections.abc import Sequence
@@ -61,14 +61,15 @@ class Journal(Protocol):
     def failed(self, message_id: str, code: str, message: str) -> None:
         """Record that the message will not be sent; `code` is one of the protocol's error words."""
 
-    async def begin_sending(self, message_id: str) -> None:
-        """Make durable that a page is about to be given the message. Cancelled: it may or may not be recorded."""
+    async def take(self, limit: int) -> Sequence[Outgoing]:
+        """Return the oldest waiting message of each chat that has none under way, at most `limit`.
+
+        They are durably marked as given to a page when this returns; one that is lost then is found by
+        `unsettled`. Cancelled: they may or may not be marked.
+        """
 
     async def unsettled(self) -> Sequence[Outgoing]:
         """Return the messages that a page was given and whose outcome is not known, oldest first."""
-
-    async def sendable(self, limit: int) -> Sequence[Outgoing]:
-        """Return the oldest waiting message of each chat that has none under way, at most `limit`."""
 
     async def newest_message_s(self) -> int | None:
         """Return WhatsApp's time (epoch seconds) of the newest message on record, None when there is none."""

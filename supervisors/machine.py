@@ -426,7 +426,9 @@ class _Move:
             self._set(reason=reason)
         else:
             self._become("disconnected", reason, **more)
-        self._set(detail=detail, down_since=self.now if self.state.down_since is None else self.state.down_since)
+        self._set(
+            detail=detail, down_since=self.now if self.state.down_since is None else self.state.down_since
+        )
 
     def _launch(self) -> None:
         """Ask for a new life; its connect timeout begins when it is admitted."""

@@ -85,7 +85,9 @@ class ReconnectSettings:
     max_attempts: int = 10
 
 
-def next_reconnect(attempts: int, settings: ReconnectSettings, restart: RestartSettings, now: float) -> float | None:
+def next_reconnect(
+    attempts: int, settings: ReconnectSettings, restart: RestartSettings, now: float
+) -> float | None:
     """Return when to ask the page to connect again after `attempts` tries; None means never.
 
     The first `max_attempts` tries come an interval apart, then one every `revive_after`: an outage of any

@@ -80,6 +80,8 @@ class Session:
         self.life: Life | None = None
         self._begin = begin
         self._nursery: trio.Nursery | None = None
+        self._launch_waits = False
+        self._leaving = trio.CancelScope()
         self._changed = trio.Event()
 
     # -- for those who ask
@@ -157,25 +159,38 @@ class Session:
     # -- the task
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the session's deadlines and own its lives. Cancelling ends the browser first."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            task_status.started()
-            try:
-                while True:
-                    deadline = math.inf if self.state.deadline is None else self.state.deadline
-                    with trio.move_on_at(deadline):
-                        await self._changed.wait()
-                    self.give(machine.Tick())
-            finally:
-                self._nursery = None
+        """Keep the session's deadlines and own its lives, until `leave`. Cancelling ends the browser first."""
+        with self._leaving:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                if self._launch_waits:
+                    self._launch()
+                try:
+                    while True:
+                        deadline = math.inf if self.state.deadline is None else self.state.deadline
+                        with trio.move_on_at(deadline):
+                            await self._changed.wait()
+                        self.give(machine.Tick())
+                finally:
+                    self._nursery = None
+
+    def leave(self) -> None:
+        """Have `run` return."""
+        self._leaving.cancel()
+
+    def fail(self) -> None:
+        """After `run` raised: its life is gone; let the policy say what follows when it runs again."""
+        self.give(machine.Died("INTERNAL_ERROR"))
+
+    def _launch(self) -> None:
+        self._launch_waits = self._nursery is None
+        if self._nursery is not None:
+            self._nursery.start_soon(self._live)
 
     def _perform(self, action: machine.Action) -> None:
         match action:
             case machine.Launch():
-                if self._nursery is None:
-                    raise RuntimeError("the supervisor does not run")
-                self._nursery.start_soon(self._live)
+                self._launch()
             case machine.End():
                 if self.life is not None:
                     self.life.end(action.cause)

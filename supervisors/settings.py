@@ -3,6 +3,8 @@
 Names and defaults are those of the configuration file's tables of the same name; durations are seconds.
 """
 
+from typing import Literal
+
 import attrs
 
 
@@ -31,7 +33,7 @@ class BrowserSettings:
     """`[browser]`: which Chrome, and how it is run."""
 
     path: str = "auto"
-    sandbox: bool | None = None  # None = "auto": on, but for root
+    sandbox: Literal["auto"] | bool = "auto"  # auto: on, but for root
     extra_args: tuple[str, ...] = ()
     launch_concurrency: int = 0  # 0 = as many as there are cores
 

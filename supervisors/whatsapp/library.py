@@ -64,4 +64,6 @@ def load(setting: str) -> Library:
         return Library(path, path.read_text())
     except OSError as error:
         remedy = "run `make setup`" if setting == "auto" else "check [whatsapp] page_library"
-        raise LibraryMissingError(f"the page library {path} cannot be read ({error.strerror}): {remedy}") from None
+        raise LibraryMissingError(
+            f"the page library {path} cannot be read ({error.strerror}): {remedy}"
+        ) from None

@@ -1,0 +1,151 @@
+"""All supervisors: one task each, none of which can take another down."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+import trio
+
+from supervisors import machine
+from supervisors.chrome import sandbox
+from supervisors.chrome.errors import BrowserUnavailable
+from supervisors.chrome.locate import Browser, locate
+from supervisors.incarnation import Incarnation, Workplace
+from supervisors.journal import ConnectionFacts, Journal
+from supervisors.machine import Phase, State
+from supervisors.session import Session
+from supervisors.settings import SupervisorSettings
+from supervisors.whatsapp import library
+
+_log = structlog.get_logger(__name__)
+
+
+class Fleet:
+    """The sessions of the daemon.
+
+    `sessions_dir` holds a directory a session; `journal_of` gives a session its record.
+    """
+
+    def __init__(
+        self, settings: SupervisorSettings, sessions_dir: Path, journal_of: Callable[[str], Journal]
+    ) -> None:
+        self.settings = settings
+        self._sessions_dir = sessions_dir
+        self._journal_of = journal_of
+        self._sessions: dict[str, Session] = {}
+        self._nursery: trio.Nursery | None = None
+        self._workplace: Workplace | None = None
+        self._finding = trio.Lock()
+        self._launches = trio.CapacityLimiter(settings.browser.launch_concurrency or os.cpu_count() or 1)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._sessions.values())
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def get(self, session_id: str) -> Session | None:
+        """Return the session's supervisor, None where there is no such session."""
+        return self._sessions.get(session_id)
+
+    @property
+    def browser(self) -> Browser | None:
+        """The browser that sessions run, None before it was first looked for."""
+        return None if self._workplace is None else self._workplace.browser
+
+    @property
+    def sandboxed(self) -> bool | None:
+        """Whether Chrome's sandbox is on, None before a browser was looked for."""
+        return None if self._workplace is None else self._workplace.sandbox
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the supervisors. Cancelling ends every browser, with deadlines, before it returns."""
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            await trio.sleep_forever()
+
+    async def add(
+        self,
+        session_id: str,
+        rules: machine.Rules,
+        *,
+        state: State | None = None,
+        facts: ConnectionFacts | None = None,
+        device_name: str,
+    ) -> Session:
+        """Begin to supervise a session; its id must be new. It does nothing until it is given a command."""
+        if self._nursery is None:
+            raise RuntimeError("the fleet does not run")
+        session = Session(
+            session_id,
+            journal=self._journal_of(session_id),
+            begin=lambda session: Incarnation(session, self.find_workplace),
+            rules=rules,
+            state=state,
+            facts=facts,
+            device_name=device_name,
+        )
+        self._sessions[session_id] = session
+        await self._nursery.start(self._keep, session)
+        return session
+
+    def forget(self, session_id: str) -> None:
+        """Supervise a stopped session no more."""
+        self._sessions.pop(session_id).leave()
+
+    async def remove_files(self, session_id: str) -> None:
+        """Remove everything of a stopped session from the disk.
+
+        Raises:
+            OSError: something could not be removed.
+        """
+        directory = self._sessions_dir / session_id
+        if directory.exists():
+            await trio.to_thread.run_sync(shutil.rmtree, directory)
+
+    async def shut_down(self) -> None:
+        """End every browser, in parallel; return when all are gone. What is wanted stays wanted."""
+        for session in self:
+            session.give(machine.Shutdown())
+        for session in self:
+            await session.reached(lambda state: state.phase is Phase.DOWN)
+
+    async def find_workplace(self) -> Workplace:
+        """Return what a life needs; looks for the browser and the page library the first time.
+
+        Raises:
+            BrowserUnavailable: there is no usable one. The next call looks again.
+        """
+        async with self._finding:
+            if self._workplace is None:
+                try:
+                    source = library.load(self.settings.whatsapp.page_library)
+                except library.LibraryMissingError as error:
+                    raise BrowserUnavailable("The page library is missing.", str(error)) from None
+                browser = await locate(self.settings.browser.path)
+                self._workplace = Workplace(
+                    settings=self.settings,
+                    browser=browser,
+                    sandbox=sandbox.decide(self.settings.browser.sandbox, browser),
+                    library=source,
+                    sessions_dir=self._sessions_dir,
+                    launches=self._launches,
+                )
+                _log.info("browser_found", path=str(browser.path), version=browser.version)
+        return self._workplace
+
+    async def _keep(
+        self, session: Session, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Run a session's supervisor; an error of ours ends its browser and counts as a death of it alone."""
+        while True:
+            try:
+                await session.run(task_status=task_status)
+            except Exception:  # noqa: BLE001 - the boundary of one session; see the docstring
+                _log.exception("session_failed", session_id=session.id)
+                task_status = trio.TASK_STATUS_IGNORED
+                session.fail()
+            else:
+                return

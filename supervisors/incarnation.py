@@ -1,0 +1,265 @@
+"""One life of a session: Chrome, its tab, the page, the bridge, the sender, in one nursery.
+
+Whatever breaks first ends all of it; the cause that came first is the one reported, once, when nothing of the
+life is left: no process, fd, lock or task. It decides nothing about what follows.
+"""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import attrs
+import structlog
+import trio
+
+from protocol.times import rfc3339
+from supervisors import machine
+from supervisors.chrome import errors as chrome_errors
+from supervisors.chrome.launch import Chrome, open_browser
+from supervisors.chrome.locate import Browser
+from supervisors.chrome.profile import lock_profile
+from supervisors.chrome.tab import Crashed, Navigated, Tab, attach_tab
+from supervisors.machine import Died
+from supervisors.outbox import Outbox
+from supervisors.session import Session
+from supervisors.settings import SupervisorSettings
+from supervisors.whatsapp import news
+from supervisors.whatsapp import page as whatsapp
+from supervisors.whatsapp.library import Library
+
+_log = structlog.get_logger(__name__)
+
+# A launch gives its turn to the next session when its page has loaded, or after this long at most.
+LAUNCH_TURN_S = 30.0
+# Catching up begins this long before the newest message on record: chats do not arrive in one order.
+CATCH_UP_MARGIN_S = 300
+
+
+Task = Callable[..., Awaitable[None]]
+
+
+@attrs.frozen(kw_only=True)
+class Workplace:
+    """What all lives share. `launches` lets as many launch at once as the machine can stand, in order."""
+
+    settings: SupervisorSettings
+    browser: Browser
+    sandbox: bool
+    library: Library
+    sessions_dir: Path
+    launches: trio.CapacityLimiter
+
+    def directory(self, session_id: str) -> Path:
+        """Return the directory of all that belongs to the session on disk."""
+        return self.sessions_dir / session_id
+
+
+WorkplaceFinder = Callable[[], Awaitable[Workplace]]
+
+
+class Incarnation:
+    """A life of `session`; see `supervisors.session.Life`."""
+
+    def __init__(self, session: Session, find_workplace: WorkplaceFinder) -> None:
+        self._session = session
+        self._find_workplace = find_workplace
+        self._scope = trio.CancelScope()
+        self._died: Died | None = None
+        self._chrome: Chrome | None = None
+        self._outbox: Outbox | None = None
+        self._reload = trio.Event()
+        self._loaded = trio.Event()
+        self._first_code = True
+        self._was_connected = False
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._chrome is None else self._chrome.process.pid
+
+    def end(self, cause: str) -> None:
+        self._die(cause)
+
+    def reconnect(self) -> None:
+        self._reload.set()
+
+    def send_outgoing(self) -> None:
+        if self._outbox is not None:
+            self._outbox.wake()
+
+    async def run(self) -> Died:
+        with self._scope:
+            try:
+                await self._live()
+            except chrome_errors.BrowserUnavailable as error:
+                self._die("BROWSER_UNAVAILABLE", str(error))
+            except chrome_errors.ProfileInUse as error:
+                self._die("PROFILE_IN_USE", str(error))
+            except chrome_errors.BrowserExited as error:
+                self._die("BROWSER_CRASHED", f"{error}: {error.last_words[-500:]}")
+        return Died("INTERNAL_ERROR") if self._died is None else self._died
+
+    def _die(self, cause: str, detail: str | None = None) -> None:
+        """Note the first cause, and end everything."""
+        if self._died is None:
+            self._died = Died(cause, detail)
+        self._scope.cancel()
+
+    async def _live(self) -> None:
+        workplace = await self._find_workplace()
+        directory = workplace.directory(self._session.id)
+        async with contextlib.AsyncExitStack() as stack, workplace.launches:
+            self._session.give(machine.Admitted())
+            await stack.enter_async_context(lock_profile(directory / "profile"))
+            self._chrome = await stack.enter_async_context(
+                open_browser(
+                    workplace.browser,
+                    profile_dir=directory / "profile",
+                    temp_dir=directory / "tmp",
+                    session_id=self._session.id,
+                    sandbox=workplace.sandbox,
+                    extra_args=workplace.settings.browser.extra_args,
+                )
+            )
+            stack.callback(setattr, self, "_chrome", None)
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            nursery.start_soon(self._guard, self._watch_process, self._chrome)
+            nursery.start_soon(self._guard, self._keep_page, self._chrome, workplace)
+            with trio.move_on_after(LAUNCH_TURN_S):
+                await self._loaded.wait()
+
+    async def _guard(self, task: Task, *args: object) -> None:
+        """Run a task of the life; Chrome's errors end the life, with the cause that they stand for."""
+        try:
+            await task(*args)
+        except* chrome_errors.TargetCrashed:
+            self._die("PAGE_CRASHED")
+        except* chrome_errors.CallTimeout as group:
+            self._die(machine.PAGE_HUNG, str(group.exceptions[0]))
+        except* chrome_errors.ConnectionClosed:
+            await trio.sleep(1)  # the process's own end, seen at the same time, says more
+            self._die("BROWSER_CRASHED", "the DevTools connection closed")
+        except* chrome_errors.ChromeError as group:
+            self._die("PAGE_CRASHED", str(group.exceptions[0]))
+
+    async def _watch_process(self, chrome: Chrome) -> None:
+        status = await chrome.process.wait()
+        self._die("BROWSER_CRASHED", f"browser ended: {status}")
+
+    async def _keep_page(self, chrome: Chrome, workplace: Workplace) -> None:
+        tab = await attach_tab(chrome)
+        page = whatsapp.WhatsAppPage(tab, workplace.library.injection(self._session.device_name))
+        with tab.happenings() as happenings, page.news() as told:
+            await page.prepare()
+            self._outbox = Outbox(self._session.id, self._session.journal, page)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._listen, told, page, nursery)
+                nursery.start_soon(self._outbox.run)
+                nursery.start_soon(self._navigate, tab, workplace)
+                nursery.start_soon(self._probe, tab, page, workplace)
+                async for happening in happenings:
+                    self._take_happening(happening)
+
+    def _take_happening(self, happening: Navigated | Crashed) -> None:
+        match happening:
+            case Crashed():
+                self._die("PAGE_CRASHED", "the page's renderer crashed")
+            case Navigated() if self._was_connected:
+                self._was_connected = False
+                self._lose("PAGE_RELOADED", "the page loaded itself again")
+            case Navigated():
+                self._session.hide_qr()
+
+    async def _navigate(self, tab: Tab, workplace: Workplace) -> None:
+        """Load the page, and again whenever it is asked for."""
+        while True:
+            self._reload = trio.Event()
+            try:
+                await tab.navigate(
+                    workplace.settings.whatsapp.url,
+                    until="commit",
+                    timeout_s=workplace.settings.liveness.connect_timeout,
+                )
+            except chrome_errors.NavigationFailed as error:
+                self._session.give(machine.Lost("NETWORK", error.error_text))
+            self._loaded.set()
+            await self._reload.wait()
+
+    async def _probe(self, tab: Tab, page: whatsapp.WhatsAppPage, workplace: Workplace) -> None:
+        """See to it that the page's event loop turns; an endless loop is ended once before the page is."""
+        liveness = workplace.settings.liveness
+        await self._loaded.wait()
+        while True:
+            await trio.sleep(liveness.probe_interval)
+            try:
+                await page.probe(liveness.probe_timeout)
+            except chrome_errors.CallTimeout:
+                _log.warning("page_hung", session_id=self._session.id)
+                await tab.terminate_execution()
+                await page.probe(liveness.probe_timeout)
+
+    async def _listen(
+        self, told: AsyncIterator[news.News], page: whatsapp.WhatsAppPage, nursery: trio.Nursery
+    ) -> None:
+        async for item in told:
+            match item:
+                case news.PageState():
+                    self._take_state(item, page, nursery)
+                case news.Qr(code=code):
+                    self._take_code(code)
+                case news.Idle():
+                    self._first_code = True
+                    nursery.start_soon(self._guard, page.refresh_qr)
+                case news.Logout():
+                    self._was_connected = False
+                    self._session.give(machine.LoggedOut())
+                case news.Message(message=message, recovered=recovered):
+                    if whatsapp.type_of(message) is not None:
+                        self._session.journal.received(message, recovered=recovered)
+                case news.Acked():
+                    self._session.journal.acked(item)
+                    if self._outbox is not None and item.ack > 0:
+                        self._outbox.acknowledged(item.id)
+                case news.Resolved(id=message_id, key=key, chat_id=chat_id):
+                    self._session.journal.resolved(message_id, key, chat_id)
+
+    def _take_code(self, code: str | None) -> None:
+        if code is None:
+            self._session.hide_qr()
+            return
+        life_s = whatsapp.FIRST_CODE_S if self._first_code else whatsapp.NEXT_CODE_S
+        self._first_code = False
+        expires_at_ms = int((time.time() + life_s) * 1000)
+        self._session.show_qr(code, expires_at_ms, rfc3339(expires_at_ms))
+
+    def _take_state(self, state: news.PageState, page: whatsapp.WhatsAppPage, nursery: trio.Nursery) -> None:
+        match whatsapp.standing(state):
+            case "connected":
+                self._was_connected = True
+                self._first_code = True
+                self._session.connect(whatsapp.facts_of(state))
+                if self._outbox is not None:
+                    self._outbox.connected()
+                nursery.start_soon(self._guard, self._catch_up, page)
+            case ("lost", reason):
+                self._lose(reason, f"socket {state.socket}")
+            case "opening" if self._was_connected and state.authenticated:
+                self._lose("NETWORK", f"socket {state.socket}")
+            case _:
+                pass
+
+    def _lose(self, reason: str, detail: str) -> None:
+        if self._outbox is not None:
+            self._outbox.disconnected()
+        self._session.give(machine.Lost(reason, detail))
+
+    async def _catch_up(self, page: whatsapp.WhatsAppPage) -> None:
+        """Have the page tell what arrived while nobody listened."""
+        newest_s = await self._session.journal.newest_message_s()
+        linked_s = (self._session.facts.linked_at_ms or 0) // 1000
+        since_s = linked_s if newest_s is None else max(linked_s, newest_s - CATCH_UP_MARGIN_S)
+        answer = await page.catch_up(since_s)
+        if isinstance(answer, whatsapp.Failure):
+            _log.warning("catch_up_failed", session_id=self._session.id, error=answer.name)
+        else:
+            _log.info("caught_up", session_id=self._session.id, messages=answer)

@@ -1,0 +1,96 @@
+"""Gives the page of one life the messages that wait, each once, in order within a chat.
+
+What the page was given before a crash is asked about first; the page's answer, never a guess, decides whether
+it is sent again (under the same id). Chats do not wait for one another.
+"""
+
+import structlog
+import trio
+
+from supervisors.chrome.errors import ChromeError
+from supervisors.journal import Journal, Outgoing
+from supervisors.whatsapp.page import Failure, WhatsAppPage
+
+_log = structlog.get_logger(__name__)
+
+# Chats that are sent to at the same time. More would gain nothing: the page does its work in one thread.
+CHATS_AT_ONCE = 8
+
+
+class Outbox:
+    """The sender of one life. `run` it while the page is there; tell it what changes."""
+
+    def __init__(self, session_id: str, journal: Journal, page: WhatsAppPage) -> None:
+        self._session_id = session_id
+        self._journal = journal
+        self._page = page
+        self._under_way: dict[str, trio.CancelScope] = {}
+        self._wake = trio.Event()
+        self._connected = False
+        self._ask = False
+
+    def connected(self) -> None:
+        """The page is connected, perhaps again: whatever is unsettled is asked about, then sending goes on."""
+        self._connected = True
+        self._ask = True
+        self._wake.set()
+
+    def disconnected(self) -> None:
+        """Nothing more is given to the page until it is connected; what it was given stays with it."""
+        self._connected = False
+
+    def wake(self) -> None:
+        """Messages may be waiting, or a chat may be free."""
+        self._wake.set()
+
+    def acknowledged(self, message_id: str) -> None:
+        """The server has the message: nobody need wait for the page's own answer any longer."""
+        scope = self._under_way.get(message_id)
+        if scope is not None:
+            scope.cancel()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled. What is under way then stays unsettled, for the next life to ask about."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                if not self._connected:
+                    continue
+                if self._ask:
+                    self._ask = False
+                    for message in await self._journal.unsettled():
+                        if message.message_id not in self._under_way:
+                            self._begin(nursery, message, check=True)
+                room = CHATS_AT_ONCE - len(self._under_way)
+                if room > 0:
+                    for message in await self._journal.take(room):
+                        self._begin(nursery, message, check=message.attempts > 0)
+
+    def _begin(self, nursery: trio.Nursery, message: Outgoing, *, check: bool) -> None:
+        scope = self._under_way[message.message_id] = trio.CancelScope()
+        nursery.start_soon(self._deliver, message, check, scope)
+
+    async def _deliver(self, message: Outgoing, check: bool, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                answer = await self._page.deliver(message, check=check)
+                if isinstance(answer, Failure):
+                    if answer.code == "NOT_READY":
+                        return
+                    code = answer.code if answer.code == "RECIPIENT_NOT_FOUND" else "PAGE_ERROR"
+                    self._journal.failed(message.message_id, code, f"{answer.name}: {answer.message}")
+                elif answer.ack > 0 or answer.result == "OK":
+                    self._journal.settled(message.message_id, max(1, answer.ack))
+                elif answer.result is not None:
+                    self._journal.failed(
+                        message.message_id, "PAGE_ERROR", f"WhatsApp answered {answer.result}"
+                    )
+                # else: the page has it without an ack, and will send it itself; its ack comes as news.
+        except ChromeError as error:
+            # The outcome is not known: it stays unsettled, and the page is asked when it is back.
+            _log.info("delivery_interrupted", session_id=self._session_id, error=type(error).__name__)
+        finally:
+            del self._under_way[message.message_id]
+            self._wake.set()

@@ -1,0 +1,209 @@
+"""WhatsApp Web in one tab: what the daemon asks of it, and what its answers mean.
+
+Knows wa-js' words and WhatsApp's; must not know sessions, policies or stores.
+"""
+
+import contextlib
+import json
+import math
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
+
+import attrs
+import structlog
+
+from supervisors.chrome.tab import Tab
+from supervisors.journal import ConnectionFacts, Outgoing
+from supervisors.whatsapp import news
+from supervisors.whatsapp.library import BINDING
+
+_log = structlog.get_logger(__name__)
+
+CALL_TIMEOUT_S = 30.0
+CATCH_UP_TIMEOUT_S = 120.0
+
+# How long WhatsApp shows a code: the first for 60 s, five more for 20 s each, then none until it is asked to.
+# The page gives no time of expiry; measured on wa-js 4.6.0 and web.whatsapp.com's own rotation.
+FIRST_CODE_S = 60
+NEXT_CODE_S = 20
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """A call that the page refused; `code` is wa-js' own word or one of the protocol's."""
+
+    name: str
+    message: str
+    code: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """What became of a message: `ack` 0 is pending, 1 and more acknowledged; `result` is WhatsApp's word."""
+
+    ack: int
+    result: str | None
+
+
+Standing = Literal["connected", "opening", "unlinked"] | tuple[Literal["lost"], str]
+
+# Socket.state (WAWebSocketConst) -> the reason that clients see.
+_LOST = {
+    "TIMEOUT": "NETWORK",
+    "CONFLICT": "CONFLICT",
+    "UNLAUNCHED": "NETWORK",
+    "PROXYBLOCK": "NETWORK",
+    "TOS_BLOCK": "TOS_BLOCK",
+    "SMB_TOS_BLOCK": "TOS_BLOCK",
+    "DEPRECATED_VERSION": "DEPRECATED_VERSION",
+}
+_UNLINKED = frozenset({"UNPAIRED", "UNPAIRED_IDLE"})
+
+
+def standing(state: news.PageState) -> Standing:
+    """Say what a state of the page means.
+
+    `conn.main_ready` is no sign of a connection: it fires under a QR too, once, and not again after the scan;
+    nor is `conn.authenticated`, which a restored session never sees.
+    """
+    if state.socket in _LOST:
+        return ("lost", _LOST[state.socket])
+    if state.socket in _UNLINKED:
+        return "unlinked"
+    if state.socket == "CONNECTED" and state.authenticated and state.ready and state.mode == "MAIN":
+        return "connected"
+    return "opening"
+
+
+def facts_of(state: news.PageState) -> ConnectionFacts:
+    """Return what the state says of the account."""
+    digits = (state.wid or "").split("@")[0].split(":")[0]
+    return ConnectionFacts(
+        phone_number=f"+{digits}" if digits.isdigit() else None,
+        wid=state.wid,
+        platform=state.platform,
+        device_model=state.device_model,
+        client_version=state.version,
+    )
+
+
+# Entries of a chat that nobody wrote: "messages are encrypted", "X joined", "missed call", and the like.
+_NOTICES = frozenset(
+    {
+        "broadcast_notification",
+        "call_log",
+        "ciphertext",
+        "debug",
+        "e2e_notification",
+        "gp2",
+        "newsletter_notification",
+        "notification",
+        "notification_template",
+        "protocol",
+        "revoked",
+    }
+)
+_TYPES = {
+    "chat": "text",
+    "ptt": "audio",
+    "vcard": "contact",
+    "multi_vcard": "contact",
+    "poll_creation": "poll",
+}
+
+
+def type_of(message: news.PageMessage) -> str | None:
+    """Return the protocol's word for the kind of message, None where it is no message of anybody's."""
+    if message.kind in _NOTICES:
+        return None
+    return _TYPES.get(message.kind, message.kind)
+
+
+class WhatsAppPage:
+    """The page, once its scripts are in place; `tab` must outlive it."""
+
+    def __init__(self, tab: Tab, injection: str) -> None:
+        self._tab = tab
+        self._injection = injection
+
+    async def prepare(self) -> None:
+        """Put the scripts in place, for every document from the next one on."""
+        await self._tab.add_binding(BINDING)
+        await self._tab.add_script(self._injection)
+
+    @contextlib.contextmanager
+    def news(self) -> Iterator[AsyncIterator[news.News]]:
+        """Collect, while the block lasts, what the page tells; what is not of the agreed form is dropped."""
+        with self._tab.binding_calls(BINDING) as payloads:
+            yield _checked(payloads)
+
+    async def deliver(self, message: Outgoing, *, check: bool) -> Delivery | Failure:
+        """Give the page a message under the id that was chosen for it.
+
+        With `check` the page is asked first whether it knows that id; then only a message that it does not
+        know, or knows as failed, is sent. Returns when WhatsApp has answered, however long that takes: the
+        page itself sends again what was not acknowledged.
+
+        Raises:
+            ChromeError: the page or the browser went away; the outcome is not known.
+        """
+        answer = await self._call(
+            "deliver",
+            {
+                "to": message.to,
+                "id": message.message_id,
+                "body": message.text,
+                "quotedId": message.quoted_id,
+                "mentions": list(message.mentions),
+                "check": check,
+            },
+            timeout_s=math.inf,
+        )
+        match answer:
+            case Failure():
+                return answer
+            case {"ack": int(ack), "result": str() | None as result}:
+                return Delivery(ack=ack, result=result)
+            case _:
+                return Failure(name="Error", message="the page gave no usable answer", code=None)
+
+    async def catch_up(self, since_s: int) -> int | Failure:
+        """Have the page tell what it has of messages since `since_s` (epoch seconds); return how many."""
+        answer = await self._call("catchUp", since_s, timeout_s=CATCH_UP_TIMEOUT_S)
+        return answer if isinstance(answer, Failure) else int(answer)
+
+    async def refresh_qr(self) -> None:
+        """Have an idle page show codes again."""
+        await self._call("refreshQr", None, timeout_s=CALL_TIMEOUT_S)
+
+    async def probe(self, timeout_s: float) -> None:
+        """Return when the page's event loop has answered.
+
+        Raises:
+            CallTimeout: it has not; other ChromeErrors: there is none.
+        """
+        await self._tab.evaluate("1", timeout_s=timeout_s)
+
+    async def _call(self, function: str, argument: object, *, timeout_s: float) -> Any:
+        expression = (
+            f"window.__wasup ? window.__wasup.{function}({json.dumps(argument)}) : "
+            "({error: {name: 'Error', message: 'the page is not ready', code: 'NOT_READY'}})"
+        )
+        answer = await self._tab.evaluate(expression, timeout_s=timeout_s)
+        match answer:
+            case {"value": value}:
+                return value
+            case {"error": {"name": str(name), "message": str(text), "code": str() | None as code}}:
+                return Failure(name=name[:200], message=text[:2000], code=code)
+            case _:
+                return Failure(name="Error", message="the page gave no usable answer", code=None)
+
+
+async def _checked(payloads: AsyncIterator[str]) -> AsyncIterator[news.News]:
+    async for payload in payloads:
+        try:
+            item = news.decode(payload)
+        except news.BadNewsError as error:
+            _log.warning("page_news_dropped", error=str(error))
+        else:
+            yield item
