@@ -1,7 +1,8 @@
 """What supervisors may read and write of the durable record: the whole of what they know of a store.
 
 Facts that have happened are recorded by plain calls that return at once and are never refused: they keep
-their order, and nobody is told of one before it is durable. What must be durable before the next step is awaited.
+their order, and nobody is told of one before it is durable. What must be durable before the next step is
+awaited.
 """
 
 from collections.abc import Sequence

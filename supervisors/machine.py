@@ -1,7 +1,7 @@
 """One session's life as a pure state machine: `step(state, event, now, rules)` -> new state, actions.
 
-It owns every decision about a session's life and performs none: no clock, no IO. A command that may not be given
-now raises the `RpcError` that the client gets, and changes nothing.
+It owns every decision about a session's life and performs none: no clock, no IO. A command that may not be
+given now raises the `RpcError` that the client gets, and changes nothing.
 
     phase      browser          waits for                  statuses seen
     DOWN       none             start, revival             inactive, disconnected
@@ -426,9 +426,9 @@ class _Move:
             self._set(reason=reason)
         else:
             self._become("disconnected", reason, **more)
-        self._set(
-            detail=detail, down_since=self.now if self.state.down_since is None else self.state.down_since
-        )
+        self._set(detail=detail)
+        if self.state.down_since is None:
+            self._set(down_since=self.now)
 
     def _launch(self) -> None:
         """Ask for a new life; its connect timeout begins when it is admitted."""

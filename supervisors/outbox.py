@@ -30,7 +30,7 @@ class Outbox:
         self._ask = False
 
     def connected(self) -> None:
-        """The page is connected, perhaps again: whatever is unsettled is asked about, then sending goes on."""
+        """The page is connected, perhaps again: ask about what is unsettled, then go on sending."""
         self._connected = True
         self._ask = True
         self._wake.set()

@@ -1,9 +1,9 @@
 """The supervisor of one session: the one place where its state changes.
 
 Every command, every piece of news and every deadline goes through `give`, which asks the pure machine and
-performs what it answers. `give` is synchronous: within trio's single thread that makes it the session's lock and
-its mailbox at once, without a queue that could fill. It never waits for the browser, so a session answers
-`status` and `stop` during a launch, a back-off or a hang.
+performs what it answers. `give` is synchronous: within trio's single thread that makes it the session's lock
+and its mailbox at once, without a queue that could fill. It never waits for the browser, so a session
+answers `status` and `stop` during a launch, a back-off or a hang.
 
 What a life of the session (browser, page, bridge) does is none of its business: see `incarnation`.
 """
@@ -41,7 +41,7 @@ class Life(Protocol):
         """The browser's process id while there is one."""
 
     async def run(self) -> machine.Died:
-        """Live; return the cause when everything that belonged to the life is gone. Cancelled: the same, raised."""
+        """Live; return the cause when all that belonged to the life is gone. Cancelled: the same, raised."""
 
     def end(self, cause: str) -> None:
         """Have `run` come to its end soon, and give `cause`."""
@@ -159,7 +159,7 @@ class Session:
     # -- the task
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the session's deadlines and own its lives, until `leave`. Cancelling ends the browser first."""
+        """Keep the session's deadlines and own its lives, until `leave`. Cancelled: ends the browser first."""
         with self._leaving:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()

@@ -25,7 +25,7 @@ from supervisors.chrome.errors import (
     TargetCrashed,
     TargetDetached,
 )
-from supervisors.chrome.events import EVENTS_MAX, Event, EventStream
+from supervisors.chrome.events import EVENTS_MAX, Event, EventStream, T
 from supervisors.chrome.messages import ErrorReply, Incoming, Outgoing
 from supervisors.chrome.transports import TransportClosed
 
@@ -80,7 +80,7 @@ class Connection:
         self._queued = trio.Event()
         self._room = trio.lowlevel.ParkingLot()
         self._callbacks: dict[tuple[str | None, str], list[Callable[[Event], None]]] = {}
-        self._streams: dict[EventStream, str | None] = {}
+        self._streams: dict[EventStream[Any], str | None] = {}
         self._targets: dict[str, str] = {}
         self._crashed: set[str] = set()
         self._closed: Failure | None = None
@@ -220,16 +220,21 @@ class Connection:
 
     @contextlib.contextmanager
     def events(
-        self, *methods: str, session_id: str | None = None, events_max: int = EVENTS_MAX
-    ) -> Iterator[EventStream]:
+        self,
+        pick: Callable[[Event], T | None],
+        *methods: str,
+        session_id: str | None = None,
+        events_max: int = EVENTS_MAX,
+    ) -> Iterator[EventStream[T]]:
         """Collect events of these methods, from now on, for one reader.
 
         Args:
+            pick: makes of an event what the reader gets; None leaves the event out.
             methods: such as "Runtime.bindingCalled".
             session_id: the target's session; None: the browser itself.
             events_max: how many may wait; when one more comes the stream ends with EventsOverflowed.
         """
-        stream = EventStream(events_max)
+        stream = EventStream(pick, events_max)
         if self._closed is not None:
             stream.finish(self._closed())
         unsubscribe = self.subscribe(stream.put, *methods, session_id=session_id)

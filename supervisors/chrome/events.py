@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 import trio
@@ -11,11 +11,13 @@ from attrs import frozen
 from supervisors.chrome.errors import ChromeError, ConnectionClosed, EventsOverflowed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 log = structlog.get_logger(__name__)
 
 EVENTS_MAX = 4096
+
+T = TypeVar("T")
 
 
 @frozen
@@ -27,32 +29,34 @@ class Event:
     session_id: str | None
 
 
-class EventStream:
-    """Events of some methods, in order: iterate over it, from one task.
+class EventStream(Generic[T]):
+    """What was picked of some events, in order: iterate over it, from one task.
 
     Iteration raises what ended the stream, after all that came before it: ConnectionClosed, TargetDetached,
     or EventsOverflowed when the reader was slower than Chrome. A crash of the target does not end it.
     """
 
-    def __init__(self, events_max: int) -> None:
-        self._send, self._receive = trio.open_memory_channel[Event](events_max)
+    def __init__(self, pick: Callable[[Event], T | None], events_max: int) -> None:
+        self._pick = pick
+        self._send, self._receive = trio.open_memory_channel[T](events_max)
         self._end: ChromeError | None = None
 
-    def __aiter__(self) -> AsyncIterator[Event]:
+    def __aiter__(self) -> AsyncIterator[T]:
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> T:
         try:
             return await self._receive.receive()
         except trio.EndOfChannel:
             raise self._end or ConnectionClosed from None
 
     def put(self, event: Event) -> None:
-        """Add an event; one for which there is no room ends the stream: a gap would look whole."""
-        if self._end is not None:
+        """Add what is picked of an event; what finds no room ends the stream: a gap would look whole."""
+        picked = self._pick(event)
+        if picked is None or self._end is not None:
             return
         try:
-            self._send.send_nowait(event)
+            self._send.send_nowait(picked)
         except trio.WouldBlock:
             log.warning("devtools_events_overflowed", method=event.method)
             self.finish(EventsOverflowed())

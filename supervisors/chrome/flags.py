@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from supervisors.chrome.identity import LANGUAGES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -56,6 +58,7 @@ LEAN: Final = (
 PLAIN: Final = (
     "--password-store=basic",  # no desktop keyring to wait for
     "--lang=en-US",
+    f"--accept-lang={LANGUAGES}",
     "--window-size=1280,800",
     "--hide-scrollbars",
 )

@@ -23,11 +23,13 @@ log = structlog.get_logger(__name__)
 NO_SANDBOX_ACTION: Final = (
     "Allow user namespaces to the daemon's user (sysctl user.max_user_namespaces > 0, "
     "kernel.unprivileged_userns_clone=1 where it exists, an AppArmor profile with `userns` for the browser "
-    "where kernel.apparmor_restrict_unprivileged_userns=1, no RestrictNamespaces=yes in the unit, a container "
-    "runtime whose seccomp profile permits it), or set [browser] sandbox = false and accept that a hostile page "
-    "could act as the daemon's user."
+    "where kernel.apparmor_restrict_unprivileged_userns=1, no RestrictNamespaces=yes in the unit, in a "
+    "container a seccomp profile that permits it), or set [browser] sandbox = false and accept that a "
+    "hostile page could act as the daemon's user."
 )
-ROOT_ACTION: Final = 'Run the daemon as an ordinary user, as the systemd unit does, or set [browser] sandbox to "auto" or false.'
+ROOT_ACTION: Final = (
+    "Run the daemon as an ordinary user, as its systemd unit does, or set [browser] sandbox to auto or false."
+)
 
 
 @frozen

@@ -5,8 +5,287 @@ Must not know which page it is.
 
 from __future__ import annotations
 
-from typing import Final
+import base64
+import math
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import structlog
+import trio
+from attrs import frozen
+
+from supervisors.chrome.errors import CallTimeout, NavigationFailed, PageError, TargetCrashed
+from supervisors.chrome.identity import user_agent_override
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from supervisors.chrome.devtools import Connection
+    from supervisors.chrome.events import Event, EventStream
+    from supervisors.chrome.launch import Chrome
+
+log = structlog.get_logger(__name__)
 
 ATTACH_TIMEOUT_S: Final = 30.0
 EVALUATE_TIMEOUT_S: Final = 30.0
 NAVIGATE_TIMEOUT_S: Final = 60.0
+CONSOLE_ENTRIES_KEPT: Final = 100
+
+Stage = Literal["commit", "DOMContentLoaded", "load"]
+"""How far a navigation is waited for: the new document is there, is parsed, is there with all it needs."""
+
+
+@frozen
+class Navigated:
+    """The page's main frame has a new document; what ran in the old one is gone."""
+
+    url: str
+    loader_id: str
+
+
+@frozen
+class Crashed:
+    """The page's renderer died; only a navigation brings the page back."""
+
+
+class Tab:
+    """An attached page. Every method may raise what `devtools.Connection.call` does."""
+
+    def __init__(self, connection: Connection, target_id: str, session_id: str) -> None:
+        self.connection = connection
+        self.target_id = target_id
+        self.session_id = session_id
+        self._reporting = False
+        self._console_entries = 0
+
+    async def call(
+        self, method: str, params: dict[str, Any] | None = None, *, timeout_s: float = EVALUATE_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Call any DevTools method in the page's session."""
+        return await self.connection.call(method, params, session_id=self.session_id, timeout_s=timeout_s)
+
+    async def add_script(self, source: str) -> None:
+        """Have a script run in every document from now on, in frames too, before the page's own scripts."""
+        await self.call("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+
+    async def add_binding(self, name: str) -> None:
+        """Give every document, the present one included, a function `name` that takes one string."""
+        if not self._reporting:
+            self._reporting = True
+            # Without it a binding is lost when a navigation changes renderers. With it Chrome keeps alive all
+            # that the page logs to its console, which would grow for as long as the session lives.
+            self.connection.subscribe(
+                self._count_console, "Runtime.consoleAPICalled", session_id=self.session_id
+            )
+            await self.call("Runtime.enable")
+        await self.call("Runtime.addBinding", {"name": name})
+
+    def _count_console(self, _event: Event) -> None:
+        self._console_entries += 1
+        if self._console_entries % CONSOLE_ENTRIES_KEPT == 0:
+            self.connection.post("Runtime.discardConsoleEntries", session_id=self.session_id)
+
+    def binding_calls(self, name: str, *, events_max: int = 4096) -> AbstractContextManager[EventStream[str]]:
+        """Collect, while the block lasts, the strings that the page gives to a binding.
+
+        Args:
+            name: of a binding that `add_binding` made.
+            events_max: how many may wait; one more ends the stream with EventsOverflowed.
+        """
+
+        def pick(event: Event) -> str | None:
+            payload: str = event.params["payload"]
+            return payload if event.params["name"] == name else None
+
+        return self.connection.events(
+            pick, "Runtime.bindingCalled", session_id=self.session_id, events_max=events_max
+        )
+
+    def happenings(self) -> AbstractContextManager[EventStream[Navigated | Crashed]]:
+        """Collect, while the block lasts, what befalls the page as a whole.
+
+        The stream ends with TargetDetached when the page is closed, ConnectionClosed when the browser goes.
+        """
+
+        def pick(event: Event) -> Navigated | Crashed | None:
+            if event.method == "Inspector.targetCrashed":
+                return Crashed()
+            frame = event.params["frame"]
+            return None if "parentId" in frame else Navigated(frame["url"], frame["loaderId"])
+
+        return self.connection.events(
+            pick, "Page.frameNavigated", "Inspector.targetCrashed", session_id=self.session_id
+        )
+
+    async def navigate(
+        self, url: str, *, until: Stage = "load", timeout_s: float = NAVIGATE_TIMEOUT_S
+    ) -> None:
+        """Load a page; also brings back one that crashed.
+
+        Args:
+            url: what to load.
+            until: how far to wait.
+            timeout_s: seconds for all of it.
+
+        Raises:
+            NavigationFailed: with Chrome's reason. A status such as 404 is no failure, if a document came.
+            CallTimeout: it took too long; it goes on all the same.
+            TargetCrashed: the renderer died on the way.
+        """
+        await self._load("Page.navigate", {"url": url}, url, until, timeout_s)
+
+    async def reload(
+        self, *, ignore_cache: bool = False, until: Stage = "load", timeout_s: float = NAVIGATE_TIMEOUT_S
+    ) -> None:
+        """Load the same page again; arguments and errors as for `navigate`. A looping page hangs it."""
+        await self._load("Page.reload", {"ignoreCache": ignore_cache}, "reload", until, timeout_s)
+
+    async def _load(
+        self, method: str, params: dict[str, Any], url: str, until: Stage, timeout_s: float
+    ) -> None:
+        watched = ("Page.frameNavigated", "Page.lifecycleEvent", "Inspector.targetCrashed")
+        with (
+            self.connection.events(lambda event: event, *watched, session_id=self.session_id) as events,
+            trio.move_on_after(timeout_s),
+        ):
+            reply = await self.call(method, params, timeout_s=math.inf)
+            if "errorText" in reply:
+                raise NavigationFailed(url, reply["errorText"])
+            if reply.get("isDownload"):
+                raise NavigationFailed(url, "it is a download")
+            if method == "Page.navigate" and "loaderId" not in reply:
+                return  # the same document, at another fragment
+            await _arrival(events, reply.get("loaderId"), until)
+            return
+        raise CallTimeout(method, timeout_s)
+
+    async def evaluate(
+        self, expression: str, *, await_promise: bool = True, timeout_s: float = EVALUATE_TIMEOUT_S
+    ) -> Any:
+        """Evaluate JavaScript in the page's main frame and return its value, which must be JSON-like.
+
+        Args:
+            expression: the JavaScript.
+            await_promise: whether to wait for a promise that it returns.
+            timeout_s: seconds to wait. What runs too long goes on running: see `terminate_execution`.
+
+        Raises:
+            PageError: it threw, or the promise was rejected.
+            ContextDestroyed: the page navigated away meanwhile.
+            CallTimeout, TargetCrashed: as they say.
+        """
+        params = {"expression": expression, "awaitPromise": await_promise, "returnByValue": True}
+        reply = await self.call("Runtime.evaluate", params, timeout_s=timeout_s)
+        if "exceptionDetails" in reply:
+            raise _page_error(reply["exceptionDetails"])
+        result = reply["result"]
+        if "unserializableValue" in result:
+            text = result["unserializableValue"]
+            return int(text[:-1]) if text.endswith("n") else float(text.replace("Infinity", "inf"))
+        return result.get("value")
+
+    async def terminate_execution(self, *, timeout_s: float = 5.0) -> None:
+        """Stop the JavaScript that runs now, such as an endless loop; the page stays."""
+        await self.call("Runtime.terminateExecution", timeout_s=timeout_s)
+
+    async def screenshot(self, *, timeout_s: float = EVALUATE_TIMEOUT_S) -> bytes:
+        """Return what the page looks like, as PNG."""
+        reply = await self.call("Page.captureScreenshot", {"format": "png"}, timeout_s=timeout_s)
+        return base64.b64decode(reply["data"])
+
+    async def close(self, *, timeout_s: float = 5.0) -> None:
+        """Close the page without asking it."""
+        await self.connection.call("Target.closeTarget", {"targetId": self.target_id}, timeout_s=timeout_s)
+
+
+async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> Tab:
+    """Attach to the browser's first page, the empty one that it starts with, or open one.
+
+    The page and all its workers say what `identity` says. Dialogs are answered (a wish to stay on the page
+    is not granted), for they would block the page; downloads are refused.
+
+    Args:
+        chrome: the browser.
+        timeout_s: seconds for all of it.
+
+    Raises:
+        CallTimeout: it took too long.
+    """
+    connection = chrome.connection
+    with trio.move_on_after(timeout_s):
+        override = user_agent_override(chrome.browser)
+        await _prepare_workers(connection, override)
+        await connection.call("Browser.setDownloadBehavior", {"behavior": "deny"}, timeout_s=math.inf)
+        target_id = await _first_page(connection)
+        reply = await connection.call(
+            "Target.attachToTarget", {"targetId": target_id, "flatten": True}, timeout_s=math.inf
+        )
+        tab = Tab(connection, target_id, reply["sessionId"])
+        connection.subscribe(
+            lambda event: _answer_dialog(connection, event),
+            "Page.javascriptDialogOpening",
+            session_id=tab.session_id,
+        )
+        await tab.call("Inspector.enable", timeout_s=math.inf)
+        await tab.call("Page.enable", timeout_s=math.inf)
+        await tab.call("Page.setLifecycleEventsEnabled", {"enabled": True}, timeout_s=math.inf)
+        await tab.call("Emulation.setUserAgentOverride", override, timeout_s=math.inf)
+        return tab
+    raise CallTimeout("Target.attachToTarget", timeout_s)
+
+
+async def _prepare_workers(connection: Connection, override: dict[str, Any]) -> None:
+    """Have service and shared workers wait at their start until they know what to call themselves."""
+
+    def prepare(event: Event) -> None:
+        session_id = event.params["sessionId"]
+        if event.params["waitingForDebugger"]:
+            connection.post("Emulation.setUserAgentOverride", override, session_id=session_id)
+            connection.post("Runtime.runIfWaitingForDebugger", session_id=session_id)
+
+    connection.subscribe(prepare, "Target.attachedToTarget")
+    workers = [{"type": "service_worker"}, {"type": "shared_worker"}]
+    params = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True, "filter": workers}
+    await connection.call("Target.setAutoAttach", params, timeout_s=math.inf)
+
+
+async def _first_page(connection: Connection) -> str:
+    reply = await connection.call("Target.getTargets", timeout_s=math.inf)
+    pages = [target["targetId"] for target in reply["targetInfos"] if target["type"] == "page"]
+    if not pages:
+        reply = await connection.call("Target.createTarget", {"url": "about:blank"}, timeout_s=math.inf)
+        pages = [reply["targetId"]]
+    target_id: str = pages[0]
+    return target_id
+
+
+async def _arrival(events: EventStream[Event], loader_id: str | None, until: Stage) -> None:
+    """Wait until the document of `loader_id`, or the next one where it is None, is there."""
+    async for event in events:
+        if event.method == "Inspector.targetCrashed":
+            raise TargetCrashed
+        if event.method == "Page.frameNavigated":
+            frame = event.params["frame"]
+            if "parentId" in frame or loader_id not in (None, frame["loaderId"]):
+                continue
+            loader_id = frame["loaderId"]
+            if until == "commit":
+                return
+        elif event.params["loaderId"] == loader_id and event.params["name"] == until:
+            return
+
+
+def _answer_dialog(connection: Connection, event: Event) -> None:
+    kind = event.params["type"]
+    log.debug("page_dialog_answered", kind=kind)
+    answer = {"accept": kind == "beforeunload"}
+    connection.post("Page.handleJavaScriptDialog", answer, session_id=event.session_id)
+
+
+def _page_error(details: dict[str, Any]) -> PageError:
+    thrown = details.get("exception", {})
+    if thrown.get("subtype") != "error":
+        value = thrown.get("value", thrown.get("description", details.get("text", "")))
+        return PageError("Error", str(value))
+    name = thrown.get("className", "Error")
+    message = thrown.get("description", "").partition("\n    at ")[0]
+    return PageError(name, message.removeprefix(f"{name}: "))

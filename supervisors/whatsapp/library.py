@@ -1,7 +1,7 @@
 """The page library (wa-js): where it is, and what is injected into the page.
 
-The version is pinned in package.json beside this file, its integrity in package-lock.json; `npm ci` fetches it
-there and checks it. Nothing of it is committed.
+The version is pinned in package.json beside this file, its integrity in package-lock.json; `npm ci` fetches
+it there and checks it. Nothing of it is committed.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ _PINNED = _HERE / "node_modules" / "@wppconnect" / "wa-js" / "dist" / "wppconnec
 NAME = "wa-js"
 BINDING = "wasupTell"
 
-# The defaults of wa-js 4.6.0 call third parties: link previews go to servers of its authors (every link that is
-# sent), and Google Analytics is told of every start. All of it is off before the library runs.
+# The defaults of wa-js 4.6.0 call third parties: link previews go to servers of its authors (every link that
+# is sent), and Google Analytics is told of every start. All of it is off before the library runs.
 # https://github.com/wppconnect-team/wa-js/blob/v4.6.0/src/config/index.ts
-_QUIET = {
+_QUIET: dict[str, object] = {
     "disableGoogleAnalytics": True,
     "googleAnalyticsId": None,
     "linkPreviewApiServers": [],

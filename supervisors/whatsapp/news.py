@@ -88,7 +88,7 @@ class Resolved(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="r
 
 News = PageState | Qr | Idle | Logout | Message | Acked | Resolved
 
-_decoder = msgspec.json.Decoder(News)
+_decoder: msgspec.json.Decoder[News] = msgspec.json.Decoder(News)
 
 
 class BadNewsError(Exception):
