@@ -1,0 +1,275 @@
+"""The one table of configuration keys: what each accepts, its default, and what it is for.
+
+Feeds the checks of `daemon.config` and the file `config.example.toml`
+(`python -m daemon.keys > config.example.toml`).
+"""
+
+import math
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+_DAY_S: Final = 86_400
+_YEAR_S: Final = 365 * _DAY_S
+
+
+@attrs.frozen
+class Kind:
+    """A set of values: in words, and as a check."""
+
+    expected: str
+    accepts: Callable[[object], bool]
+
+
+@attrs.frozen
+class Key:
+    """One key: `table.name`, its values, its default as TOML would give it, and its purpose."""
+
+    path: str
+    kind: Kind
+    default: Any
+    purpose: str
+    shown: str | None = None
+    """What the example file shows in place of the default, where that depends on the machine."""
+
+
+def _integer(low: int, high: int) -> Kind:
+    return Kind(
+        f"an integer from {low} to {high}",
+        lambda value: type(value) is int and low <= value <= high,
+    )
+
+
+def _seconds(low: float, high: float = _YEAR_S) -> Kind:
+    return Kind(
+        f"a number of seconds from {low} to {high}",
+        lambda value: type(value) in (int, float) and low <= value <= high,  # type: ignore[operator]  # checked
+    )
+
+
+def _choice(*words: str) -> Kind:
+    return Kind("one of " + ", ".join(f'"{word}"' for word in words), lambda value: value in words)
+
+
+def _text(expected: str, accepts: Callable[[str], bool] = bool) -> Kind:
+    return Kind(expected, lambda value: isinstance(value, str) and "\0" not in value and accepts(value))
+
+
+def _texts(expected: str, accepts: Callable[[str], bool]) -> Kind:
+    one = _text(expected, accepts)
+    return Kind(expected, lambda value: isinstance(value, list) and all(map(one.accepts, value)))
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_account(value: object) -> bool:
+    if isinstance(value, str):
+        return bool(value.removeprefix("@")) and "\0" not in value
+    return type(value) is int and 0 <= value < 2**32 - 1
+
+
+_PATH = _text("an absolute path (or one from ~/)", lambda value: value.startswith(("/", "~/")))
+_ACCOUNTS = Kind(
+    'a list of user names, "@group" names or ids',
+    lambda value: isinstance(value, list) and all(map(_is_account, value)),
+)
+
+TABLES: Final = {
+    "daemon": "The daemon itself.",
+    "rpc": "The Unix socket on which programs speak to the daemon (JSON-RPC 2.0, a message a line).",
+    "access": (
+        'Who may do what: lists of user names, of group names written "@group", or of ids. Whoever is in no '
+        "list may do nothing; root and the daemon's own user are admin always. The socket's own mode (0660) "
+        "comes first."
+    ),
+    "sessions": "How many WhatsApp sessions there may be.",
+    "browser": "The Chrome that each session runs.",
+    "whatsapp": "The page, and the library that is put into it.",
+    "restart": "How often a dead browser or page is started again. Durations in seconds.",
+    "liveness": "How long a page may be silent before it counts as hung. Durations in seconds.",
+    "messages": "Messages on their way out.",
+    "events": "The log of events, which clients read and follow.",
+    "log": "The daemon's own log, on standard error.",
+}
+"""Every table, in the order of the example file, and what it is about."""
+
+KEYS: Final = (
+    Key(
+        "daemon.state_dir",
+        _PATH,
+        "",
+        "Where sessions, logins and messages are kept. Default: $STATE_DIRECTORY under systemd, else "
+        "$XDG_STATE_HOME/wasup, else ~/.local/state/wasup.",
+        shown='"/var/lib/wasup"',
+    ),
+    Key(
+        "rpc.socket",
+        _PATH,
+        "",
+        "The socket's path, at most 107 bytes. Default: wasup.sock in $RUNTIME_DIRECTORY under systemd, else "
+        "$XDG_RUNTIME_DIR/wasup/wasup.sock, else for root /run/wasup/wasup.sock, else wasup.sock in the "
+        "state directory.",
+        shown='"/run/wasup/wasup.sock"',
+    ),
+    Key(
+        "rpc.max_message_bytes",
+        _integer(1024, 2**30),
+        32 * 2**20,
+        "The longest request; media travels in it as base64. A longer one is refused, its connection closed.",
+    ),
+    Key("rpc.max_connections", _integer(1, 65_536), 50, "How many clients may be connected at once."),
+    Key(
+        "rpc.max_in_flight",
+        _integer(1, 65_536),
+        1024,
+        "How many requests of one client may be under way; further ones are not read until some are done.",
+    ),
+    Key("access.admin", _ACCOUNTS, [], "May do everything."),
+    Key(
+        "access.operator",
+        _ACCOUNTS,
+        [],
+        "May look, and create, link, start, stop and clear sessions, send messages, call the page.",
+    ),
+    Key("access.reader", _ACCOUNTS, [], "May look: sessions, messages, events, health, metrics."),
+    Key("sessions.max", _integer(1, 100_000), 500, "How many sessions may exist."),
+    Key(
+        "sessions.max_per_uid",
+        _integer(0, 100_000),
+        0,
+        "How many of them one user's programs may create; 0: no limit of its own.",
+    ),
+    Key(
+        "browser.path",
+        _text('"auto" or the path of a Chrome'),
+        "auto",
+        'The program: a Chrome, Chromium or chrome-headless-shell; "auto" takes the first that is installed.',
+    ),
+    Key(
+        "browser.sandbox",
+        Kind('"auto", true or false', lambda value: value == "auto" or type(value) is bool),
+        "auto",
+        'Chrome\'s own sandbox. "auto": on, but off as root, where Chrome has none. Keep it on.',
+    ),
+    Key(
+        "browser.extra_args",
+        _texts("a list of switches that begin with --", lambda value: value.startswith("--")),
+        [],
+        'Switches added to Chrome\'s command line, such as "--proxy-server=socks5://127.0.0.1:1080".',
+    ),
+    Key(
+        "browser.launch_concurrency",
+        _integer(0, 1024),
+        0,
+        "How many browsers may be starting at the same time; 0: as many as the machine has cores.",
+    ),
+    Key("whatsapp.url", _text("an http or https URL", _is_url), "https://web.whatsapp.com/", "The page."),
+    Key(
+        "whatsapp.page_library",
+        _text('"auto" or a path'),
+        "auto",
+        'The wa-js bundle; "auto" is the version that the product pins.',
+    ),
+    Key(
+        "restart.max_restarts",
+        _integer(0, 10_000),
+        3,
+        "How many restarts may lie within `window`; when they are used up the session gives up, with "
+        "RESTART_LIMIT_EXCEEDED. 0: never start again.",
+    ),
+    Key("restart.window", _seconds(0), 120, "How long a restart counts."),
+    Key("restart.cooldown", _seconds(0), 30, "The least time between two restarts."),
+    Key("restart.settle", _seconds(0), 2, "The pause between the end of a browser and the next start."),
+    Key(
+        "restart.revive_after",
+        _seconds(0),
+        900,
+        "After giving up, when a new budget of restarts begins; 0: only when someone starts the session.",
+    ),
+    Key(
+        "liveness.connect_timeout",
+        _seconds(0.1),
+        90,
+        "How long a started session may take to show a QR code or to be connected.",
+    ),
+    Key("liveness.probe_interval", _seconds(0.1), 15, "How often the page is asked whether it lives."),
+    Key("liveness.probe_timeout", _seconds(0.1), 10, "How long it may take to answer."),
+    Key(
+        "messages.queue_limit",
+        _integer(1, 10_000_000),
+        1000,
+        "How many messages of one session may wait to be sent; further ones are refused with QUEUE_FULL.",
+    ),
+    Key("events.retain_days", _integer(0, 36_500), 30, "How long events are kept; 0: for ever."),
+    Key(
+        "log.level",
+        _choice("debug", "info", "warning", "error"),
+        "info",
+        "The least grave that is logged: debug, info, warning or error.",
+    ),
+    Key(
+        "log.format",
+        _choice("auto", "json", "console"),
+        "auto",
+        "json: an object a line; console: for people; auto: console on a terminal, else json.",
+    ),
+)
+"""Every key that the daemon implements, by table."""
+
+
+def example() -> str:
+    """The text of `config.example.toml`: every key explained, commented out with its default."""
+    return "\n".join(_example_lines()) + "\n"
+
+
+def _example_lines() -> Iterator[str]:
+    yield "# The configuration of wasupd, with every key at its default: uncomment what you change."
+    yield "# Looked for at --config, then $WASUP_CONFIG, then /etc/wasup/config.toml."
+    for table, purpose in TABLES.items():
+        yield ""
+        yield from _comment(purpose)
+        yield f"[{table}]"
+        for key in KEYS:
+            if key.path.startswith(f"{table}."):
+                yield ""
+                yield from _comment(key.purpose)
+                yield f"#{key.path.removeprefix(f'{table}.')} = {key.shown or _toml(key.default)}"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        100,
+        initial_indent="# ",
+        subsequent_indent="# ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{value}"'
+        case list():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case float() if not math.isfinite(value):
+            raise ValueError("not a value that a default may have")
+        case _:
+            return str(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example())

@@ -1,0 +1,286 @@
+"""One connection: requests in, answers and notifications out.
+
+A handler that need not wait is answered inline; one that must is a task of the connection's nursery. Owns
+order and end: batches, what may be under way at once, who is given up. Which handler is called stands in
+`daemon.dispatch`, what leaves in `daemon.outgoing`, which connections there are in `daemon.server`.
+"""
+
+import select
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import Any, Final
+
+import attrs
+import trio
+from trio.abc import Stream
+
+from daemon.access import Peer
+from daemon.dispatch import Answer, Boundary, Call, Gathering, Handlers, Reply, Then, dispatch
+from daemon.outgoing import Outgoing, linger
+from protocol.errors import RpcError
+from protocol.jsonrpc import (
+    Batch,
+    Decoder,
+    Incoming,
+    Invalid,
+    Notification,
+    Request,
+    TooLong,
+    encode_error,
+    encode_result,
+)
+
+_LARGE_REPLY_BYTES: Final = 2**20
+"""A reply from here on waits for room in the send queue: a few of them would fill any."""
+
+_GRACE_S: Final = 2.0
+"""How long requests under way may go on when their client is gone: what was asked and left is still done."""
+
+_LINGER_S: Final = 5.0
+"""How long a refused client's input is thrown away, so that it comes to read why."""
+
+_HANG_UP_CHECK_S: Final = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What clients may take up: `[rpc]`, and how long one may read nothing."""
+
+    max_message_bytes: int = 32 * 2**20
+    max_connections: int = 50
+    max_in_flight: int = 1024
+    stall_s: float = 15.0
+
+    @property
+    def send_queue_bytes(self) -> int:
+        """How much may wait for a client behind what is being sent to it."""
+        return max(self.max_message_bytes, 2**20)
+
+
+class Connection:
+    """One client. Made by the server, which runs `serve`; handlers use `notify` and the subscriptions."""
+
+    def __init__(
+        self, stream: Stream, peer: Peer, handlers: Handlers, limits: Limits, *, refusing: Callable[[], bool]
+    ) -> None:
+        self.peer = peer  # replaced when the lists of [access] change
+        self._stream = stream
+        self._handlers = handlers
+        self._limits = limits
+        self._refusing = refusing
+        self._reading = trio.CancelScope()
+        self._outgoing = Outgoing(
+            stream,
+            limit_bytes=limits.send_queue_bytes,
+            stall_s=limits.stall_s,
+            on_lost=self._reading.cancel,
+        )
+        self._under_way: set[trio.CancelScope] = set()
+        self._done = trio.lowlevel.ParkingLot()
+        self._subscriptions: dict[int, trio.CancelScope] = {}
+        self._last_subscription = 0
+        self._closing = False
+        self._nursery: trio.Nursery
+        self._poll = None
+        if isinstance(stream, trio.SocketStream):
+            self._poll = select.poll()
+            self._poll.register(stream.socket.fileno(), 0)
+
+    async def notify(self, *lines: bytes) -> None:
+        """Send notifications, as encoded lines, in order.
+
+        Waits while much is queued for this client: a replay of any length fills no queue, and one who is slow
+        delays nobody but itself. One who takes nothing at all is disconnected by the queue's own clock.
+        """
+        await trio.lowlevel.checkpoint()
+        for line in lines:
+            await self._outgoing.put_when_room(line)
+        self._outgoing.flush()
+
+    def open_subscription(self) -> tuple[int, trio.CancelScope]:
+        """Number a subscription; its pump runs in the scope, which is cancelled when it is to end."""
+        self._last_subscription += 1
+        scope = self._subscriptions[self._last_subscription] = trio.CancelScope()
+        return self._last_subscription, scope
+
+    def close_subscription(self, number: int) -> bool:
+        """End a subscription; False when there is none of this number."""
+        scope = self._subscriptions.pop(number, None)
+        if scope is not None:
+            scope.cancel()
+        return scope is not None
+
+    @property
+    def requests_under_way(self) -> int:
+        """How many requests wait for their handler."""
+        return len(self._under_way)
+
+    async def idle(self) -> None:
+        """Wait until no request is under way."""
+        while self._under_way:
+            await self._done.park()
+
+    def close(self) -> None:
+        """Read no more; answer what is under way with SHUTTING_DOWN, send what is queued, and end."""
+        self._closing = True
+        self._reading.cancel()
+
+    async def serve(self) -> None:
+        """Serve the client until it leaves, is given up or is closed; the stream is closed in any case.
+
+        On cancellation requests under way are cancelled and nothing more is sent.
+        """
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(self._outgoing.run)
+                refused = await self._read()
+                await self._finish(refused=refused)
+                self._nursery.cancel_scope.cancel()
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    async def _read(self) -> bool:
+        """Take requests until there are no more; True when the client broke the rules of the wire."""
+        decoder = Decoder(self._limits.max_message_bytes)
+        with self._reading:
+            while True:
+                try:
+                    data = await self._stream.receive_some()
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    self._outgoing.lose(None)
+                    return False
+                if not data:
+                    return False
+                for incoming in decoder.feed(bytes(data)):
+                    if isinstance(incoming, TooLong):
+                        self._outgoing.put(encode_error(None, incoming.error))
+                        return True
+                    await self._take(incoming)
+                self._outgoing.flush()
+        return False
+
+    async def _take(self, incoming: Incoming) -> None:
+        match incoming:
+            case Request() | Notification():
+                if len(self._under_way) >= self._limits.max_in_flight:
+                    await self._room()
+                self._begin(incoming, self._send)
+            case Invalid(id=id_, error=error):
+                self._outgoing.put(encode_error(id_, error))
+            case Batch(items=items):
+                batch = Gathering(len(items), self._send)
+                for item in items:
+                    if isinstance(item, Invalid):
+                        batch.add(encode_error(item.id, item.error), ())
+                        continue
+                    if len(self._under_way) >= self._limits.max_in_flight:
+                        await self._room()
+                    self._begin(item, batch.add)
+
+    def _begin(self, request: Request | Notification, answer: Answer) -> None:
+        """Carry a request out: at once, or as a task if its handler is a coroutine."""
+        request_id = request.id if isinstance(request, Request) else None
+        boundary = Boundary("request_failed", method=request.method, request_id=request_id, uid=self.peer.uid)
+        result: object = None
+        with boundary:
+            call = Call(self, self.peer, request_id)
+            result = dispatch(self._handlers, request, call, refusing=self._refusing())
+            if isinstance(result, CoroutineType):
+                scope = trio.CancelScope()
+                self._under_way.add(scope)
+                self._nursery.start_soon(self._complete, request, result, scope, boundary, answer)
+                return
+        answer(*self._encoded(request, result, boundary))
+
+    async def _complete(
+        self,
+        request: Request | Notification,
+        handling: Coroutine[Any, Any, object],
+        scope: trio.CancelScope,
+        boundary: Boundary,
+        answer: Answer,
+    ) -> None:
+        result: object = None
+        try:
+            with scope, boundary:
+                result = await handling
+            if scope.cancelled_caught:
+                boundary.error = RpcError("SHUTTING_DOWN")
+            line, then = self._encoded(request, result, boundary)
+            if line is not None and len(line) >= _LARGE_REPLY_BYTES:
+                await self._outgoing.room(len(line))
+            answer(line, then)
+        finally:
+            self._under_way.discard(scope)
+            self._done.unpark_all()
+        if self._under_way:
+            self._outgoing.wake()  # whoever else is done by then leaves in the same send
+        else:
+            self._outgoing.flush()
+
+    def _encoded(
+        self, request: Request | Notification, result: object, boundary: Boundary
+    ) -> tuple[bytes | None, tuple[Then, ...]]:
+        then: tuple[Then, ...] = ()
+        if isinstance(result, Reply):
+            then = (result.then,)
+            result = result.result
+        if not isinstance(request, Request):
+            return None, then
+        if boundary.error is None:
+            with boundary:
+                return encode_result(request.id, result), then
+        return encode_error(request.id, boundary.error or RpcError("INTERNAL_ERROR")), ()
+
+    def _send(self, line: bytes | None, then: tuple[Then, ...]) -> None:
+        if line is not None:
+            self._outgoing.put(line)
+        for following in then:
+            self._nursery.start_soon(self._follow, following)
+
+    async def _follow(self, then: Then) -> None:
+        """Run what follows a reply; a client whose task fails is closed, so that it comes again."""
+        boundary = Boundary("notifications_failed", uid=self.peer.uid)
+        with boundary:
+            await then()
+        if boundary.error is not None:
+            self._reading.cancel()
+
+    async def _room(self) -> None:
+        """Wait until less is under way than may be; whoever has left meanwhile is noticed."""
+        self._outgoing.flush()
+        while len(self._under_way) >= self._limits.max_in_flight:
+            await self._change()
+
+    async def _change(self) -> None:
+        """Wait until a request is done; when the client is gone, give it up."""
+        with trio.move_on_after(_HANG_UP_CHECK_S):
+            await self._done.park()
+        if self._hung_up():
+            self._outgoing.lose(None)
+
+    def _hung_up(self) -> bool:
+        """Whether the client has closed both directions; one that has only ended its own still reads."""
+        return self._poll is not None and any(
+            flags & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, flags in self._poll.poll(0)
+        )
+
+    async def _finish(self, *, refused: bool) -> None:
+        for number in list(self._subscriptions):
+            self.close_subscription(number)
+        if self._closing:
+            for scope in list(self._under_way):
+                scope.cancel()
+            await self.idle()
+        elif not refused:
+            if self._hung_up():
+                self._outgoing.lose(None)
+            while self._under_way and not self._outgoing.lost:
+                await self._change()
+        await self._outgoing.drained()
+        if refused and not self._outgoing.lost:
+            await linger(self._stream, _LINGER_S)
+        self._outgoing.lose(None)
+        await trio.aclose_forcefully(self._stream)
+        with trio.move_on_after(_GRACE_S):
+            await self.idle()
