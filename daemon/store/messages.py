@@ -36,6 +36,7 @@ __all__ = [
     "get",
     "insert",
     "list_",
+    "newest",
     "own_from_phone",
     "received",
     "require",
@@ -312,6 +313,14 @@ def counts(db: apsw.Connection, session_id: str) -> dict[MessageStatus, int]:
         "SELECT status, count(*) FROM messages WHERE session_id = ? GROUP BY status", (session_id,)
     )
     return {**dict.fromkeys(MESSAGE_STATUSES, 0), **dict(rows)}
+
+
+def newest(db: apsw.Connection, session_id: str) -> int | None:
+    """Return WhatsApp's time of the newest message that the page has told of, None if there is none."""
+    at: int | None = db.execute(
+        "SELECT max(at) FROM messages WHERE session_id = ? AND origin <> 'api'", (session_id,)
+    ).get
+    return at
 
 
 def count(db: apsw.Connection) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from protocol.errors import RpcError
 
-from .chats import chat_of
+from .chats import chat_of, same_chat
 from .events import append_message_event
 from .messages import Content, bump, by_ref, find, get, insert, require
 from .records import MESSAGE_COLUMNS, MessageRow, message_row, to_json
@@ -32,6 +32,7 @@ __all__ = [
     "requeue",
     "resolve_key",
     "retry",
+    "take",
     "unsettled",
 ]
 
@@ -146,25 +147,33 @@ def mark_sending(db: apsw.Connection, ref: int, at_ms: int) -> MessageRow | None
     return by_ref(db, ref) if db.changes() else None
 
 
+def take(db: apsw.Connection, session_id: str, now_ms: int, limit: int = 100) -> list[MessageRow]:
+    """Mark what `next_queued` finds as being sent, and return it as it is then."""
+    taken = (mark_sending(db, row.ref, now_ms) for row in next_queued(db, session_id, now_ms, limit))
+    return [row for row in taken if row is not None]
+
+
 def unsettled(db: apsw.Connection, session_id: str) -> list[MessageRow]:
     """Return the messages whose attempt has no outcome, oldest first: after a crash, those to ask about."""
     rows = db.execute(
-        f"""SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.session_id = ? AND m.status = 'sending'
-            ORDER BY m.ref""",  # noqa: S608
+        f"""SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.session_id = ?
+            AND m.status IN ('queued', 'sending') AND m.status = 'sending' ORDER BY m.ref""",  # noqa: S608
         (session_id,),
     )
     return [message_row(row) for row in rows]
 
 
 def resolve_key(
-    db: apsw.Connection, session_id: str, message_id: str, key: str, at_ms: int
+    db: apsw.Connection, session_id: str, message_id: str, key: str, at_ms: int, *, chat_id: str | None = None
 ) -> MessageRow | None:
-    """Note the full key of a message of ours, now that the page knows its chat; None if it is not known."""
+    """Note the full key of a message of ours, and what the page calls its chat; None if it is not known."""
     row = find(db, session_id, message_id)
     if row is None or row.direction != "out":
         return None
     if row.key != key:
         db.execute("UPDATE messages SET key = ?, updated_at = ? WHERE ref = ?", (key, at_ms, row.ref))
+    if chat_id is not None:
+        same_chat(db, session_id, row.chat_id, chat_id)
     return by_ref(db, row.ref)
 
 

@@ -51,6 +51,7 @@ _media: Final = msgspec.json.Decoder(Media)
 _error: Final = msgspec.json.Decoder(MessageError)
 _settings: Final = msgspec.json.Decoder(StoredSettings)
 _connection: Final = msgspec.json.Decoder(ConnectionInfo)
+_times: Final = msgspec.json.Decoder(tuple[int, ...])
 _names: Final = msgspec.json.Decoder(tuple[str, ...])
 _object: Final = msgspec.json.Decoder(dict[str, Any])
 
@@ -62,7 +63,11 @@ def to_json(value: object) -> str | None:
 
 @attrs.frozen(slots=True)
 class SessionRow:
-    """A session as it is stored; `queued` counts its messages that have not left. Times in ms."""
+    """A session as it is stored. Times in ms.
+
+    `linked_at` is when the phone was linked, `restarts` the ledger's times, `queued` how many messages have
+    not left.
+    """
 
     id: str
     name: str
@@ -74,10 +79,11 @@ class SessionRow:
     created_at: int
     updated_at: int
     last_activity: int | None
+    linked_at: int | None
     connection_info: ConnectionInfo | None
     settings: StoredSettings
     owner_uid: int | None
-    restarts: str | None
+    restarts: tuple[int, ...]
     sent: int
     received: int
     failed: int
@@ -85,16 +91,17 @@ class SessionRow:
 
 
 SESSION_COLUMNS: Final = """s.id, s.name, s.description, s.desired, s.status, s.reason, s.phone_number,
-    s.created_at, s.updated_at, s.last_activity, s.connection_info, s.settings, s.owner_uid, s.restarts,
-    s.sent, s.received, s.failed,
+    s.created_at, s.updated_at, s.last_activity, s.linked_at, s.connection_info, s.settings, s.owner_uid,
+    s.restarts, s.sent, s.received, s.failed,
     (SELECT count(*) FROM messages m WHERE m.session_id = s.id AND m.status IN ('queued', 'sending'))"""
 
 
 def session_row(values: Sequence[Any]) -> SessionRow:
     """Return the row for the values of SESSION_COLUMNS."""
     row = list(values)
-    row[10] = None if row[10] is None else _connection.decode(row[10])
-    row[11] = _settings.decode(row[11])
+    row[11] = None if row[11] is None else _connection.decode(row[11])
+    row[12] = _settings.decode(row[12])
+    row[14] = _times.decode(row[14])
     return SessionRow(*row)
 
 

@@ -1,7 +1,7 @@
 """The table of sessions. Every function takes a connection and runs in a thread; times are in ms.
 
-What a session does (its transitions, its restarts) is decided elsewhere and noted here with `update` and
-`set_status`, which also write the event.
+What a session does (its transitions, its restarts) is decided elsewhere and noted here: with `set_status`,
+which writes the event too, or with `update` by those who write their events themselves.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from .events import append_event
 from .records import SESSION_COLUMNS, SessionRow, session_row, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
+
     import apsw
-    from typing_extensions import Unpack
 
     from protocol.models import ConnectionInfo, Desired
 
@@ -25,20 +27,22 @@ __all__ = ["Changes", "count", "delete", "get", "insert", "list_", "set_status",
 
 
 class Changes(TypedDict, total=False):
-    """What `update` may change. `restarts` is the ledger, as JSON that is the supervisor's own business."""
+    """What `update` may change."""
 
     name: str
     description: str | None
     desired: Desired
+    status: SessionStatus
     reason: str | None
     phone_number: str | None
     last_activity: int
+    linked_at: int | None
     connection_info: ConnectionInfo | None
     settings: StoredSettings
-    restarts: str | None
+    restarts: Sequence[int]
 
 
-_JSON: Final = ("connection_info", "settings")
+_JSON: Final = ("connection_info", "settings", "restarts")
 
 
 def insert(

@@ -20,10 +20,11 @@ CREATE TABLE sessions (
   created_at      INTEGER NOT NULL,
   updated_at      INTEGER NOT NULL,
   last_activity   INTEGER,
+  linked_at       INTEGER,
   connection_info TEXT,
   settings        TEXT NOT NULL DEFAULT '{}',
   owner_uid       INTEGER,
-  restarts        TEXT,
+  restarts        TEXT NOT NULL DEFAULT '[]',
   sent            INTEGER NOT NULL DEFAULT 0,
   received        INTEGER NOT NULL DEFAULT 0,
   failed          INTEGER NOT NULL DEFAULT 0
@@ -81,6 +82,7 @@ CREATE INDEX messages_by_id ON messages (session_id, id);
 CREATE UNIQUE INDEX messages_by_idempotency ON messages (session_id, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
 CREATE INDEX messages_by_time ON messages (session_id, at, ref);
+CREATE INDEX messages_observed ON messages (session_id, at) WHERE origin <> 'api';
 CREATE INDEX messages_by_chat ON messages (chat, at, ref);
 CREATE INDEX messages_pending ON messages (session_id, chat, ref) WHERE status IN ('queued', 'sending');
 
