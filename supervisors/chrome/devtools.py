@@ -8,59 +8,39 @@ from __future__ import annotations
 
 import collections
 import contextlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import structlog
 import trio
-from attrs import define, field
 
+from supervisors.chrome import messages
 from supervisors.chrome.errors import (
     CallTimeout,
-    ChromeError,
     ConnectionClosed,
-    ContextDestroyed,
-    DevToolsError,
+    MessageTooLarge,
     TargetCrashed,
     TargetDetached,
 )
 from supervisors.chrome.events import EVENTS_MAX, Event, EventStream, T
-from supervisors.chrome.messages import ErrorReply, Incoming, Outgoing
+from supervisors.chrome.messages import MESSAGE_MAX_BYTES, Incoming, Outgoing
+from supervisors.chrome.pending import Failure, Pending
 from supervisors.chrome.transports import TransportClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from supervisors.chrome.transports import Transport
+    from supervisors.chrome.pending import Failure
+from supervisors.chrome.transports import Transport
 
 log = structlog.get_logger(__name__)
 
 CALL_TIMEOUT_S = 30.0
-SESSION_NOT_FOUND = -32001
 QUEUE_MAX = 64
 """Messages that may wait for a slow browser before callers wait too."""
 
 ANSWERED_AFTER_A_CRASH = ("Page.navigate", "Page.reload", "Page.close", "Target.", "Browser.")
 """Methods that the browser process answers though the target's renderer is dead."""
-
-CONTEXT_GONE = ("Execution context was destroyed", "Cannot find context with", "navigated or closed")
-
-
-Failure = Callable[[], ChromeError]
-"""Makes the error for one waiting task: an exception object must not be raised in two."""
-
-
-@define(eq=False)
-class _Pending:
-    session_id: str | None
-    done: trio.Event = field(factory=trio.Event)
-    result: msgspec.Raw | ErrorReply | Failure = ConnectionClosed
-
-    def settle(self, result: msgspec.Raw | ErrorReply | Failure) -> None:
-        if not self.done.is_set():
-            self.result = result
-            self.done.set()
 
 
 class Connection:
@@ -75,7 +55,7 @@ class Connection:
         self._transport = transport
         self._last_words = last_words
         self._next_id = 0
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Pending] = {}
         self._queue: collections.deque[bytes] = collections.deque()
         self._queued = trio.Event()
         self._room = trio.lowlevel.ParkingLot()
@@ -84,7 +64,6 @@ class Connection:
         self._targets: dict[str, str] = {}
         self._crashed: set[str] = set()
         self._closed: Failure | None = None
-        self._decoder = msgspec.json.Decoder(Incoming)
         self._encoder = msgspec.json.Encoder()
 
     @property
@@ -110,7 +89,11 @@ class Connection:
                 message = await self._transport.receive()
             except TransportClosed:
                 return
-            self._dispatch(self._decoder.decode(message))
+            try:
+                self._dispatch(messages.decode(message))
+            except msgspec.MsgspecError as error:
+                log.error("devtools_message_malformed", error=str(error), size_bytes=len(message))  # noqa: TRY400
+                return
 
     async def _write(self) -> None:
         while True:
@@ -154,20 +137,21 @@ class Connection:
             ContextDestroyed: the page navigated while it worked on the call.
             DevToolsError: Chrome refused.
             CallTimeout: no answer in time.
+            MessageTooLarge: it cannot be sent, being larger than 96 MiB.
 
         A cancelled or timed-out call may still be carried out; its answer is dropped.
         """
         with trio.move_on_after(timeout_s):
             while len(self._queue) >= QUEUE_MAX and self._closed is None:
                 await self._room.park()
-            pending = _Pending(session_id)
+            pending = Pending(method, session_id)
             call_id = self._enqueue(method, params, session_id)
             self._pending[call_id] = pending
             try:
                 await pending.done.wait()
             finally:
                 del self._pending[call_id]
-            return self._unpack(method, pending.result)
+            return pending.result()
         raise CallTimeout(method, timeout_s)
 
     def post(
@@ -183,22 +167,12 @@ class Connection:
         if session_id in self._crashed and not method.startswith(ANSWERED_AFTER_A_CRASH):
             raise TargetCrashed
         self._next_id += 1
-        message = Outgoing(self._next_id, method, params or {}, session_id)
-        self._queue.append(self._encoder.encode(message))
+        message = self._encoder.encode(Outgoing(self._next_id, method, params or {}, session_id))
+        if len(message) > MESSAGE_MAX_BYTES:
+            raise MessageTooLarge(method, len(message))
+        self._queue.append(message)
         self._queued.set()
         return self._next_id
-
-    @staticmethod
-    def _unpack(method: str, result: msgspec.Raw | ErrorReply | Failure) -> dict[str, Any]:
-        if isinstance(result, msgspec.Raw):
-            decoded: dict[str, Any] = msgspec.json.decode(result)
-            return decoded
-        if not isinstance(result, ErrorReply):
-            raise result()
-        if result.code == SESSION_NOT_FOUND:
-            raise TargetDetached
-        gone = any(words in result.message for words in CONTEXT_GONE)
-        raise (ContextDestroyed if gone else DevToolsError)(method, result.code, result.message)
 
     def subscribe(
         self, callback: Callable[[Event], None], *methods: str, session_id: str | None = None

@@ -97,6 +97,15 @@ class ContextDestroyed(DevToolsError):
     """The page navigated away, or its frame went, while it was evaluating."""
 
 
+class MessageTooLarge(ChromeError):
+    """A call that Chrome would not survive; nothing was sent."""
+
+    def __init__(self, method: str, size_bytes: int) -> None:
+        super().__init__(f"{method}: {size_bytes} bytes are too many for one message")
+        self.method = method
+        self.size_bytes = size_bytes
+
+
 class CallTimeout(ChromeError):
     """Chrome or the page did not answer in time; the answer, if it still comes, is dropped."""
 

@@ -19,10 +19,11 @@ from supervisors.chrome.devtools import Connection
 from supervisors.chrome.errors import BrowserExited, BrowserUnavailable, CallTimeout, ConnectionClosed
 from supervisors.chrome.identity import user_agent
 from supervisors.chrome.process import BrowserProcess, spawn
+from supervisors.chrome.profile import make_private
 from supervisors.chrome.sandbox import NO_SANDBOX_ACTION, refused_by_chrome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from supervisors.chrome.locate import Browser
@@ -101,24 +102,30 @@ async def open_browser(
         process, transport = spawn(command, environment(os.environ, temp_dir), session_id=session_id)
         connection = Connection(transport, last_words=process.last_words)
         # Shielded, for the way out needs them; what ends them is the `finally` below, which has deadlines.
-        attendance = trio.CancelScope(shield=True)
+        attendants = {
+            task: trio.CancelScope(shield=True) for task in (process.watch, process.listen, connection.run)
+        }
         with _bare_error():
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_attend, attendance, process, connection)
+                for task, scope in attendants.items():
+                    nursery.start_soon(_attend, task, scope)
                 try:
                     yield await _greet(browser, process, connection, sandbox, launch_timeout_s)
                 finally:
-                    polite = None if connection.closed else lambda: connection.call("Browser.close")
-                    await process.end(polite, polite_s=polite_s, kill_s=kill_s)
-                    attendance.cancel()
+                    await process.end(lambda: _ask_to_close(connection), polite_s=polite_s, kill_s=kill_s)
+                    for scope in attendants.values():
+                        scope.cancel()
 
 
-async def _attend(scope: trio.CancelScope, process: BrowserProcess, connection: Connection) -> None:
+async def _attend(task: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
     with scope:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(process.watch)
-            nursery.start_soon(process.listen)
-            nursery.start_soon(connection.run)
+        await task()
+
+
+async def _ask_to_close(connection: Connection) -> None:
+    """Ask the browser to close; one whose pipe is closed does so unasked."""
+    if not connection.closed:
+        await connection.call("Browser.close")
 
 
 async def _greet(
@@ -164,7 +171,13 @@ def environment(inherited: Mapping[str, str], temp_dir: Path) -> dict[str, str]:
 
 def _renew(directory: Path) -> None:
     wipe(directory)
-    directory.mkdir(mode=0o700, parents=True)
+    try:
+        make_private(directory)
+    except OSError as error:
+        raise BrowserUnavailable(
+            f"The temporary directory {directory} cannot be made: {error.strerror}.",
+            "Check the permissions of its parent, and the space left.",
+        ) from error
 
 
 def wipe(directory: Path) -> None:

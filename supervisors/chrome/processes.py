@@ -103,13 +103,18 @@ async def kill_tree(leader: int) -> None:
     `hidepid` are not seen.
     """
     while members := tree(table(), leader):
-        pidfds = [pidfd for pidfd in map(open_pidfd, members) if pidfd is not None]
-        try:
-            for pidfd in pidfds:
-                send_signal(pidfd, signal.SIGKILL)
-            for pidfd in pidfds:
-                await trio.lowlevel.wait_readable(pidfd)
-        finally:
-            for pidfd in pidfds:
-                os.close(pidfd)
-        await trio.lowlevel.checkpoint()
+        await kill(members)
+
+
+async def kill(members: Iterable[Process]) -> None:
+    """SIGKILL exactly these processes and wait until they have ended; sets no deadline."""
+    pidfds = [pidfd for pidfd in map(open_pidfd, members) if pidfd is not None]
+    try:
+        for pidfd in pidfds:
+            send_signal(pidfd, signal.SIGKILL)
+        for pidfd in pidfds:
+            await trio.lowlevel.wait_readable(pidfd)
+    finally:
+        for pidfd in pidfds:
+            os.close(pidfd)
+    await trio.lowlevel.checkpoint()

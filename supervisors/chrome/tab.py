@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
@@ -286,6 +287,9 @@ def _page_error(details: dict[str, Any]) -> PageError:
     if thrown.get("subtype") != "error":
         value = thrown.get("value", thrown.get("description", details.get("text", "")))
         return PageError("Error", str(value))
-    name = thrown.get("className", "Error")
-    message = thrown.get("description", "").partition("\n    at ")[0]
-    return PageError(name, message.removeprefix(f"{name}: "))
+    headline = thrown.get("description", "").partition("\n    at ")[0]
+    # "Name: message" or "Name"; the class may be called otherwise than the error calls itself.
+    named = re.fullmatch(r"([\w$.]+)(?:: (.*))?", headline, re.DOTALL)
+    if named is None:
+        return PageError(thrown.get("className", "Error"), headline)
+    return PageError(named[1], named[2] or "")
