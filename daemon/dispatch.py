@@ -75,7 +75,12 @@ Answer: TypeAlias = Callable[[bytes | None, tuple[Then, ...]], None]
 class Gathering:
     """The answers of one batch, which leave together, and what is to be run after that."""
 
-    def __init__(self, missing: int, send: Answer) -> None:
+    def __init__(
+        self, missing: int, send: Answer, *, limit_bytes: int, overflowed: Callable[[], None]
+    ) -> None:
+        """Wait for `missing` answers; beyond `limit_bytes` they are dropped, and it is told."""
+        self._room_bytes = limit_bytes
+        self._overflowed = overflowed
         self._missing = missing
         self._send = send
         self._lines: list[bytes] = []
@@ -86,6 +91,10 @@ class Gathering:
         self._missing -= 1
         if line is not None:
             self._lines.append(line)
+            self._room_bytes -= len(line)
+            if self._room_bytes < 0:
+                self._lines.clear()
+                self._overflowed()
         self._then += then
         if not self._missing:
             self._send(encode_batch(self._lines), self._then)

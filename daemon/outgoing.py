@@ -3,8 +3,9 @@
 Lines that have gathered leave in one send. Owns the two limits on a client that does not read: bytes, time.
 Knows nothing of requests.
 
-When the queue is full: `put` gives the client up; `put_when_room` waits, and so can never fill it. A client
-that takes nothing for `stall_s` while something waits for it is given up in either case.
+When the queue is full: `put` gives the client up; `put_when_room` waits, and so can never fill it; `relief`
+lets one who still reads catch up before more is put. A client that takes nothing for `stall_s` while
+something waits for it is given up in any case.
 """
 
 import os
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-import structlog
+import attrs
 import trio
 from trio.abc import HalfCloseableStream, Stream
 
@@ -25,14 +26,30 @@ _PIECE_BYTES: Final = 64 * 1024
 LOW_WATER_BYTES: Final = 256 * 1024
 """Below this much waiting there is room for those who wait for it."""
 
-_log = structlog.get_logger()
+_READING_S: Final = 1.0
+"""A client that took something so lately counts as reading."""
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What clients may take up: `[rpc]`, and how long one may read nothing."""
+
+    max_message_bytes: int = 32 * 2**20
+    max_connections: int = 50
+    max_in_flight: int = 1024
+    stall_s: float = 15.0
+
+    @property
+    def send_queue_bytes(self) -> int:
+        """How much may wait for a client behind what is being sent to it."""
+        return max(self.max_message_bytes, 2**20)
 
 
 class Outgoing:
     """The lines that wait to be sent on `stream`."""
 
     def __init__(
-        self, stream: Stream, *, limit_bytes: int, stall_s: float, on_lost: Callable[[], None]
+        self, stream: Stream, *, limit_bytes: int, stall_s: float, on_lost: Callable[[str | None], None]
     ) -> None:
         """Make an empty queue.
 
@@ -40,7 +57,8 @@ class Outgoing:
             stream: where lines go; its owner closes it.
             limit_bytes: how much may wait behind what is being sent; a single line may be larger.
             stall_s: how long the client may take for the next 64 KiB.
-            on_lost: called once, when the client is given up or gone: end the connection.
+            on_lost: called once, when the client is given up (with an event for the log) or gone (with None):
+                end the connection.
         """
         self._stream = stream
         self._fd = stream.socket.fileno() if isinstance(stream, trio.SocketStream) else None
@@ -50,6 +68,7 @@ class Outgoing:
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._sending = False
+        self._last_progress = 0.0
         self._writer = trio.lowlevel.ParkingLot()
         self._progress = trio.lowlevel.ParkingLot()
         self.lost = False
@@ -75,6 +94,19 @@ class Outgoing:
             self.wake()
             await self._progress.park()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the queue is taken: time to wait for `relief`."""
+        return self._bytes > self._limit // 2
+
+    async def relief(self) -> None:
+        """Wait while the queue is crowded and the client reads; for one who does not there is no waiting."""
+        self.wake()
+        await trio.lowlevel.checkpoint()
+        while self.crowded and trio.current_time() - self._last_progress < _READING_S:
+            with trio.move_on_after(_READING_S):
+                await self._progress.park()
+
     def flush(self) -> None:
         """Send what is queued as far as the socket takes it at once; the writer sends the rest."""
         if self._sending or not self._lines:
@@ -90,6 +122,8 @@ class Outgoing:
         except OSError:
             self.lose(None)
             return
+        if sent:
+            self._last_progress = trio.current_time()
         if sent < len(data):
             self._lines.appendleft(data[sent:])
             self._bytes += len(data) - sent
@@ -106,16 +140,14 @@ class Outgoing:
             await self._progress.park()
 
     def lose(self, event: str | None) -> None:
-        """Give the client up: drop what waits, take no more, end the connection; log `event` if given."""
+        """Give the client up: drop what waits, take no more, and have the connection end."""
         if self.lost:
             return
         self.lost = True
-        if event is not None:
-            _log.warning(event, queued_bytes=self._bytes)
         self._lines.clear()
         self._bytes = 0
         self._progress.unpark_all()
-        self._on_lost()
+        self._on_lost(event)
 
     async def run(self) -> None:
         """Send what is queued until the client is lost; on cancellation a line may be half sent."""
@@ -140,6 +172,7 @@ class Outgoing:
             if stall.cancelled_caught:
                 self.lose("client_stalled")
                 return
+            self._last_progress = trio.current_time()
 
     def _gathered(self) -> bytes:
         """Take the first line, and with it as many of the following as are worth joining."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any, Final
 
-import attrs
+import structlog
 import trio
 from trio.abc import Stream
 
 from daemon.access import Peer
 from daemon.dispatch import Answer, Boundary, Call, Gathering, Handlers, Reply, Then, dispatch
-from daemon.outgoing import Outgoing, linger
+from daemon.outgoing import Limits, Outgoing, linger
 from protocol.errors import RpcError
 from protocol.jsonrpc import (
     Batch,
@@ -41,20 +41,10 @@ _LINGER_S: Final = 5.0
 
 _HANG_UP_CHECK_S: Final = 1.0
 
+_TURN_S: Final = 0.005
+"""How long one client's requests are answered inline before everybody else has a turn."""
 
-@attrs.frozen(kw_only=True)
-class Limits:
-    """What clients may take up: `[rpc]`, and how long one may read nothing."""
-
-    max_message_bytes: int = 32 * 2**20
-    max_connections: int = 50
-    max_in_flight: int = 1024
-    stall_s: float = 15.0
-
-    @property
-    def send_queue_bytes(self) -> int:
-        """How much may wait for a client behind what is being sent to it."""
-        return max(self.max_message_bytes, 2**20)
+_log = structlog.get_logger()
 
 
 class Connection:
@@ -73,13 +63,14 @@ class Connection:
             stream,
             limit_bytes=limits.send_queue_bytes,
             stall_s=limits.stall_s,
-            on_lost=self._reading.cancel,
+            on_lost=self._lost,
         )
         self._under_way: set[trio.CancelScope] = set()
         self._done = trio.lowlevel.ParkingLot()
         self._subscriptions: dict[int, trio.CancelScope] = {}
         self._last_subscription = 0
         self._closing = False
+        self._turn_ends = 0.0
         self._nursery: trio.Nursery
         self._poll = None
         if isinstance(stream, trio.SocketStream):
@@ -139,6 +130,11 @@ class Connection:
         finally:
             await trio.aclose_forcefully(self._stream)
 
+    def _lost(self, event: str | None) -> None:
+        if event is not None:
+            _log.warning(event, pid=self.peer.pid, uid=self.peer.uid)
+        self._reading.cancel()
+
     async def _read(self) -> bool:
         """Take requests until there are no more; True when the client broke the rules of the wire."""
         decoder = Decoder(self._limits.max_message_bytes)
@@ -151,6 +147,7 @@ class Connection:
                     return False
                 if not data:
                     return False
+                self._turn_ends = trio.current_time() + _TURN_S
                 for incoming in decoder.feed(bytes(data)):
                     if isinstance(incoming, TooLong):
                         self._outgoing.put(encode_error(None, incoming.error))
@@ -162,19 +159,22 @@ class Connection:
     async def _take(self, incoming: Incoming) -> None:
         match incoming:
             case Request() | Notification():
-                if len(self._under_way) >= self._limits.max_in_flight:
-                    await self._room()
+                await self._room()
                 self._begin(incoming, self._send)
             case Invalid(id=id_, error=error):
                 self._outgoing.put(encode_error(id_, error))
             case Batch(items=items):
-                batch = Gathering(len(items), self._send)
+                batch = Gathering(
+                    len(items),
+                    self._send,
+                    limit_bytes=self._limits.send_queue_bytes,
+                    overflowed=lambda: self._outgoing.lose("batch_answers_overflowed"),
+                )
                 for item in items:
                     if isinstance(item, Invalid):
                         batch.add(encode_error(item.id, item.error), ())
                         continue
-                    if len(self._under_way) >= self._limits.max_in_flight:
-                        await self._room()
+                    await self._room()
                     self._begin(item, batch.add)
 
     def _begin(self, request: Request | Notification, answer: Answer) -> None:
@@ -247,8 +247,15 @@ class Connection:
             self._reading.cancel()
 
     async def _room(self) -> None:
-        """Wait until less is under way than may be; whoever has left meanwhile is noticed."""
-        self._outgoing.flush()
+        """Wait until less is under way than may be, what was answered is read, and others had their turn."""
+        if trio.current_time() >= self._turn_ends:
+            self._outgoing.flush()
+            await trio.lowlevel.checkpoint()
+            self._turn_ends = trio.current_time() + _TURN_S
+        if self._outgoing.crowded:
+            await self._outgoing.relief()
+        if len(self._under_way) >= self._limits.max_in_flight:
+            self._outgoing.flush()
         while len(self._under_way) >= self._limits.max_in_flight:
             await self._change()
 

@@ -12,8 +12,8 @@ from trio.abc import Stream
 from daemon.access import Access, Credentials, peer_credentials
 from daemon.dispatch import Handlers
 from daemon.listener import Listener
-from daemon.outgoing import linger
-from daemon.rpc import Connection, Limits
+from daemon.outgoing import Limits, linger
+from daemon.rpc import Connection
 from protocol.errors import RpcError
 from protocol.jsonrpc import encode_error
 from protocol.methods import METHODS
@@ -85,6 +85,9 @@ class Server:
 
     async def serve_stream(self, stream: Stream, credentials: Credentials) -> None:
         """Serve one client until it is gone; the stream is closed in any case, and nothing is raised."""
+        if self._refusing:
+            await trio.aclose_forcefully(stream)
+            return
         if len(self._connections) >= self._limits.max_connections:
             await self._turn_away(stream, credentials)
             return

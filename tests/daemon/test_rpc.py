@@ -17,7 +17,7 @@ import trio.testing
 from daemon.access import Access, Credentials, Principals
 from daemon.dispatch import Call, Reply
 from daemon.listener import bind
-from daemon.rpc import Limits
+from daemon.outgoing import Limits
 from daemon.server import Server
 from protocol.errors import RpcError
 from protocol.jsonrpc import encode_notification
@@ -408,6 +408,39 @@ async def test_a_client_that_asks_and_never_reads_is_disconnected_and_slows_nobo
         assert [line["event"] for line in lines] == ["send_queue_overflowed"]
         await deaf.stream.aclose()
         await other.stream.aclose()
+
+
+async def test_one_who_asks_for_much_at_once_and_reads_is_served(tmp_path: Path) -> None:
+    daemon = _Daemon(Limits(max_message_bytes=2**20))
+    async with daemon.listening(tmp_path / "s") as connect:
+        client = await connect()
+        request = {"jsonrpc": "2.0", "id": 1, "method": "session.qr", "params": {"sessionId": "a"}}
+        await client.send(b"".join(msgspec.json.encode(request) + b"\n" for _ in range(300)))
+        for _ in range(300):
+            assert "result" in await client.line()
+        await client.stream.aclose()
+
+
+async def test_a_batch_whose_answers_would_fill_memory_is_given_up() -> None:
+    daemon = _Daemon(Limits(max_message_bytes=2**20))
+    request = {"jsonrpc": "2.0", "id": 1, "method": "session.qr", "params": {"sessionId": "a"}}
+    with structlog.testing.capture_logs() as lines:
+        async with daemon.connect() as client:
+            await client.send([request] * 100)
+            assert await client.rest() == b""
+    assert [line["event"] for line in lines] == ["batch_answers_overflowed"]
+
+
+async def test_many_quick_requests_of_one_leave_others_their_turn(
+    daemon: _Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.rpc._TURN_S", 0.0)
+    async with daemon.connect() as greedy, daemon.connect() as other:
+        request = {"jsonrpc": "2.0", "method": "daemon.whoami"}
+        await greedy.send([request] * 1000)
+        await other.call("daemon.whoami", "other")
+        place = [call.request_id for call in daemon.calls].index("other")
+        assert place < 100
 
 
 async def test_large_replies_wait_for_one_who_reads_slowly(tmp_path: Path) -> None:
