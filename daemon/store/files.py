@@ -89,7 +89,7 @@ def prepare(path: Path) -> FileLock:
     try:
         if not _refuse_foreign(path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        elif not lock.was_clean:
+        elif not lock.was_clean or path.with_name(f"{path.name}-wal").exists():
             _refuse_corrupt(path)
         path.chmod(0o600)
         lock.mark_in_use()
@@ -122,13 +122,16 @@ def _refuse_foreign(path: Path) -> bool:
     Reads the header alone, without SQLite, which would already write. An empty file is as good as none.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # O_NONBLOCK: opening a pipe would wait for its other end
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
-    with os.fdopen(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise StoreError(f"{path}: not a regular file. Point the daemon at another state directory.")
-        header = file.read(100)
+        header = os.pread(fd, 100, 0)
+    finally:
+        os.close(fd)
     if not header:
         return False
     if len(header) < 100 or not header.startswith(_MAGIC):
@@ -152,11 +155,16 @@ def _refuse_newer(path: Path, version: int) -> None:
 def _refuse_corrupt(path: Path) -> None:
     """Read every page, after an end that was not orderly. Raises `StoreError` for damage; writes nothing.
 
-    Without NO_CKPT_ON_CLOSE, closing would copy the write-ahead log into the very file that is refused.
+    Where there is a write-ahead log, closing would copy it into the very file that is refused, without
+    NO_CKPT_ON_CLOSE; where there is none, `immutable` keeps SQLite from making one.
     """
     log.info("store_check_started", path=str(path))
+    shared = path.with_name(f"{path.name}-shm")
+    had_shared = shared.exists()
+    immutable = "" if path.with_name(f"{path.name}-wal").exists() else "?immutable=1"
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
     try:
-        with _closing(path, apsw.SQLITE_OPEN_READWRITE) as db:
+        with _closing(f"{path.absolute().as_uri()}{immutable}", flags) as db:
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             db.pragma("query_only", True)
             _refuse_newer(path, int(db.pragma("user_version")))
@@ -165,13 +173,16 @@ def _refuse_corrupt(path: Path) -> None:
         raise StoreError(f"{path}: damaged: {error}. {_RESTORE}") from error
     except apsw.Error as error:
         raise StoreError(f"{path}: cannot be read: {error}. {_WHO}") from error
+    finally:
+        if not had_shared:
+            shared.unlink(missing_ok=True)
     if found != ["ok"]:
         raise StoreError(f"{path}: damaged: {found[0]}. {_RESTORE}")
 
 
 def _migrate(path: Path) -> None:
     try:
-        with _closing(path, apsw.SQLITE_OPEN_READWRITE) as db:
+        with _closing(str(path), apsw.SQLITE_OPEN_READWRITE) as db:
             _configure(db)
             db.pragma("application_id", APPLICATION_ID)
             steps = migrate(db, scripts())
@@ -190,8 +201,8 @@ def _migrate(path: Path) -> None:
 
 
 @contextmanager
-def _closing(path: Path, flags: int) -> Iterator[apsw.Connection]:
-    db = apsw.Connection(str(path), flags=flags)
+def _closing(name: str, flags: int) -> Iterator[apsw.Connection]:
+    db = apsw.Connection(name, flags=flags)
     try:
         yield db
     finally:

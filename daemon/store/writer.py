@@ -189,6 +189,8 @@ class Writer(Generic[Found]):
         self._wake = trio.Event()
 
     async def _commit_batch(self) -> None:
+        """Commit what has gathered. What is taken gets an outcome, or is put back."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         batch: deque[Pending[Any]] = deque()
         while self._queue and len(batch) < _BATCH:
             pending = self._queue.popleft()
@@ -196,37 +198,41 @@ class Writer(Generic[Found]):
                 self._room.release()
             else:
                 batch.append(pending)
+        if not batch:
+            return
         try:
-            await self._commit(batch)
-        except _Refused as refused:
-            if refused.full and len(batch) > 1:
-                await self._commit_each(batch)
-            else:
-                self._refuse(batch, refused)
+            with trio.CancelScope(shield=True):  # as long as SQLite takes: a thread cannot be interrupted
+                try:
+                    await self._commit(batch)
+                except _Refused as refused:
+                    if refused.full and len(batch) > 1:
+                        await self._commit_each(batch)
+                    else:
+                        self._refuse(batch, refused)
+        finally:
+            self._queue.extendleft(reversed(batch))
 
     async def _commit_each(self, batch: deque[Pending[Any]]) -> None:
         """Find out who asks for too much: one job that does not fit must not fail those that would."""
         while batch:
-            first = deque([batch.popleft()])
+            first = deque([batch[0]])
             try:
                 await self._commit(first)
             except _Refused as refused:
-                if not first[0].refusable:
-                    batch.appendleft(first[0])
+                if not batch[0].refusable:
                     self._refuse(batch, refused)
                     return
                 self._refuse(first, refused)
+            batch.popleft()
 
     async def _commit(self, batch: deque[Pending[Any]]) -> None:
-        if not batch:
-            return
+        """Commit these together, and take them out of `batch`. Raises `_Refused`; `StoreError` for damage."""
         try:
             outcomes, found = await trio.to_thread.run_sync(
                 self._transact, list(batch), limiter=self._limiter
             )
         except _DAMAGED as error:
             self.damaged = True
-            self._queue.extendleft(reversed(batch))
             raise StoreError(
                 f"{self.path}: damaged: {error}. Stop the daemon and put a backup in its place."
             ) from error
@@ -234,8 +240,8 @@ class Writer(Generic[Found]):
             log.info("store_writable_again", waiting=len(self._queue))
             self.trouble = None
         self.publish(found)
-        for pending, result in zip(batch, outcomes, strict=True):
-            self._settle(pending, result)
+        for result in outcomes:
+            self._settle(batch.popleft(), result)
 
     def _transact(self, batch: list[Pending[Any]]) -> tuple[list[Outcome], Found]:
         db = self.db
@@ -245,7 +251,9 @@ class Writer(Generic[Found]):
             found = self.collect(db)
             db.execute("COMMIT")
         except _TROUBLE as error:
-            full = isinstance(error, apsw.FullError) or db.system_errno in _NO_ROOM
+            full = isinstance(error, apsw.FullError) or (
+                isinstance(error, apsw.IOError) and db.system_errno in _NO_ROOM
+            )
             raise _Refused(error, full=full) from error
         finally:
             if db.in_transaction:
@@ -263,21 +271,22 @@ class Writer(Generic[Found]):
         pending.fail(result.error)
 
     def _refuse(self, batch: deque[Pending[Any]], refused: _Refused) -> None:
-        """Refuse the writes, keep the records, in order, for the next attempt.
+        """Refuse the writes of a batch, and leave its records in it, to be put back for the next attempt.
 
-        Where records are kept, every write behind them is refused too: it would overtake them.
+        Where there are records, every write behind them is refused too: it would overtake them.
         """
         if self.trouble is None:
             log.error("store_full" if refused.full else "store_not_writable", error=str(refused))
         self.trouble = str(refused)
         if not all(pending.refusable for pending in batch):
-            batch = deque([*batch, *self._queue])
+            batch.extend(self._queue)
             self._queue.clear()
-        kept = deque(pending for pending in batch if not pending.refusable)
-        self._queue.extendleft(reversed(kept))
-        for pending in batch:
+        for pending in tuple(batch):
             if pending.refusable:
                 self._settle(pending, outcome.Error(self._reason(refused)))
+        kept = [pending for pending in batch if not pending.refusable]
+        batch.clear()
+        batch.extend(kept)
 
     def _reason(self, refused: _Refused) -> Exception:
         return StoreFull() if refused.full else StoreError(f"{self.path}: cannot be written: {refused}")
