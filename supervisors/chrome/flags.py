@@ -27,8 +27,10 @@ QUIET: Final = (
     "--no-pings",
     "--no-service-autorun",
     "--disable-background-networking",
-    "--disable-breakpad",  # no crashpad handler, which would sit in a process group of its own
+    "--disable-breakpad",
     "--disable-crash-reporter",
+    # Without it a full browser starts two crash handlers, each in a session of its own, that outlive it.
+    "--disable-crashpad-for-testing",
     "--disable-client-side-phishing-detection",
     "--disable-component-extensions-with-background-pages",
     "--disable-component-update",

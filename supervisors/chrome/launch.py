@@ -6,8 +6,11 @@ Knows the order of things; what a process is and what DevTools say is known else
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -24,7 +27,6 @@ from supervisors.chrome.sandbox import NO_SANDBOX_ACTION, refused_by_chrome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from supervisors.chrome.locate import Browser
 
@@ -38,6 +40,8 @@ ENVIRONMENT_KEPT: Final = frozenset(
         for name in (f"{proxy}_proxy", f"{proxy}_proxy".upper())
     }
 )
+TEMP_DIR_MAX_BYTES: Final = 60
+"""Below it, Chrome puts `org.chromium.Chromium.XXXXXX/SingletonSocket`: 47 bytes of the 107 that are allowed."""
 PROFILE_IN_USE_EXIT: Final = 21
 """chrome::RESULT_CODE_PROFILE_IN_USE, chrome/common/chrome_result_codes.h (Chromium 156)."""
 
@@ -77,7 +81,9 @@ async def open_browser(
     Args:
         browser: what to start.
         profile_dir: its profile, locked by the caller (`profile.lock_profile`).
-        temp_dir: for its temporary files, of nobody else; wiped before and after. It becomes HOME, too.
+        temp_dir: for its temporary files, of nobody else; wiped before and after. It becomes HOME, too. If
+            its path is longer than 60 bytes, sockets go to a directory in the system's temporary one, which
+            is treated alike.
         session_id: for the log.
         sandbox: whether Chrome's own sandbox is on (`sandbox.decide`).
         extra_args: the administrator's switches.
@@ -94,12 +100,16 @@ async def open_browser(
     block: calls then raise ConnectionClosed, and `process.wait` returns.
     """
     _renew(temp_dir)
+    socket_dir = _socket_dir(temp_dir)
     command = flags.arguments(
         browser, profile_dir, sandbox=sandbox, user_agent=user_agent(browser), extra_args=extra_args
     )
     with contextlib.ExitStack() as stack:
         stack.callback(wipe, temp_dir)
-        process, transport = spawn(command, environment(os.environ, temp_dir), session_id=session_id)
+        stack.callback(wipe, socket_dir)
+        process, transport = spawn(
+            command, environment(os.environ, temp_dir, socket_dir), session_id=session_id
+        )
         connection = Connection(transport, last_words=process.last_words)
         # Shielded, for the way out needs them; what ends them is the `finally` below, which has deadlines.
         attendants = {
@@ -156,17 +166,18 @@ def _classify(process: BrowserProcess, words: str, sandbox: bool) -> BrowserUnav
     return BrowserExited(status, words)
 
 
-def environment(inherited: Mapping[str, str], temp_dir: Path) -> dict[str, str]:
+def environment(inherited: Mapping[str, str], home_dir: Path, temp_dir: Path) -> dict[str, str]:
     """Return the browser's environment: nothing of the daemon's own, no secrets, no desktop.
 
     Args:
         inherited: the daemon's.
-        temp_dir: for temporary files and as HOME.
+        home_dir: HOME.
+        temp_dir: TMPDIR.
     """
     kept = {
         name: value for name, value in inherited.items() if name in ENVIRONMENT_KEPT or name.startswith("LC_")
     }
-    return {**kept, "HOME": str(temp_dir), "TMPDIR": str(temp_dir)}
+    return {**kept, "HOME": str(home_dir), "TMPDIR": str(temp_dir)}
 
 
 def _renew(directory: Path) -> None:
@@ -178,6 +189,25 @@ def _renew(directory: Path) -> None:
             f"The temporary directory {directory} cannot be made: {error.strerror}.",
             "Check the permissions of its parent, and the space left.",
         ) from error
+
+
+def _socket_dir(temp_dir: Path) -> Path:
+    """Return a directory whose path leaves room for Chrome's socket: it aborts on one of over 107 bytes.
+
+    The name follows from `temp_dir`, so that what a killed daemon leaves is found and wiped by the next.
+    """
+    if len(os.fsencode(temp_dir)) <= TEMP_DIR_MAX_BYTES:
+        return temp_dir
+    name = hashlib.blake2s(os.fsencode(temp_dir), digest_size=6).hexdigest()
+    short = Path(tempfile.gettempdir()) / f"wasup-{name}"
+    wipe(short)
+    try:
+        short.mkdir(mode=0o700)  # never one that exists: in /tmp it might be another user's
+    except OSError as error:
+        raise BrowserUnavailable(
+            f"The temporary directory {short} cannot be made: {error.strerror}.", "Remove what is there."
+        ) from error
+    return short
 
 
 def wipe(directory: Path) -> None:
