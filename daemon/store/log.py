@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Committed", "EventLog", "Subscription"]
 
 _PAGE: Final = 500
-_RING_EVENTS: Final = 4096
+RING_EVENTS: Final = 4096
 _RING_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -45,7 +45,7 @@ class Committed:
 class Ring:
     """The recent events: all that follow `start`, as many as fit."""
 
-    def __init__(self, start: int, max_events: int = _RING_EVENTS, max_bytes: int = _RING_BYTES) -> None:
+    def __init__(self, start: int, max_events: int = RING_EVENTS, max_bytes: int = _RING_BYTES) -> None:
         self.start = start
         self._max_events: Final = max_events
         self._max_bytes: Final = max_bytes
@@ -83,12 +83,17 @@ class Ring:
 class EventLog:
     """The log: `latest` is the highest committed seq, `oldest` the lowest that has not expired.
 
-    `read` is the store's; it runs a query in a thread.
+    `read` is the store's: it runs a query in a thread. `ring_events` is how many recent events are kept in
+    memory.
     """
 
-    def __init__(self, read: Callable[[Callable[[apsw.Connection], Page]], Awaitable[Page]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[Callable[[apsw.Connection], Page]], Awaitable[Page]],
+        ring_events: int = RING_EVENTS,
+    ) -> None:
         self._read = read
-        self._ring = Ring(0)
+        self._ring = Ring(0, ring_events)
         self._open: set[Subscription] = set()
         self._waiting: set[Subscription] = set()
         self._closed = False

@@ -13,7 +13,7 @@ import structlog
 import trio
 
 from .files import FileLock, connect_writer, prepare
-from .log import Committed, EventLog
+from .log import RING_EVENTS, Committed, EventLog
 from .readers import Readers
 from .writer import Pending, Writer
 
@@ -85,6 +85,7 @@ async def open_store(
     write_limit: int = 10_000,
     retry_s: float = 1.0,
     close_s: float = 5.0,
+    ring_events: int = RING_EVENTS,
 ) -> AsyncIterator[Store]:
     """Open the store at `path` (made if missing: file 0600, directories 0700) for as long as the block lasts.
 
@@ -96,7 +97,7 @@ async def open_store(
     """
     lock, db = await trio.to_thread.run_sync(_open, path)
     pool = Readers(path, readers)
-    events = EventLog(pool.read)
+    events = EventLog(pool.read, ring_events)
     writer = Writer(
         str(path), db, events.collect, events.publish, write_limit, retry_s=retry_s, close_s=close_s
     )

@@ -1,0 +1,289 @@
+"""The event log: order, pages, retention, and subscriptions that miss nothing and repeat nothing."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
+
+from daemon.store import events, open_store
+from daemon.store.log import Ring
+from daemon.store.records import event
+from protocol.errors import RpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.store import Store, Subscription
+
+TYPES = ("session.status", "session.qr", "session.connected")
+SESSIONS = ("a", "b", "c")
+LAST = "session.deleted"
+
+
+def append(kind: str, session: str | None, at_ms: int = 1, **data: Any) -> Any:
+    return partial(events.append_event, type=kind, session_id=session, at_ms=at_ms, data=data)  # type: ignore[arg-type]  # any of the types
+
+
+async def add(store: Store, *, count: int = 1, at_ms: int = 1) -> None:
+    for each in [store.record(append("session.qr", "a", at_ms)) for _ in range(count)]:
+        await each.wait()
+
+
+async def seqs(store: Store, after: int = 0, **where: Any) -> list[int]:
+    return [each.seq for each in (await store.log.list(after, 1000, **where)).events]
+
+
+async def test_events_are_what_was_appended(store: Store) -> None:
+    with store.log.subscribe() as live:
+        seq = await store.write(append("session.qr", "a", 1_795_255_200_000, qrText="…", expiresAt="then"))
+        (got,) = await anext(live)
+    assert seq == 1 == store.log.latest
+    assert json.loads(got.json) == {
+        "seq": 1,
+        "type": "session.qr",
+        "sessionId": "a",
+        "timestamp": "2026-11-21T10:00:00.000Z",
+        "data": {"qrText": "…", "expiresAt": "then"},
+    }
+    (listed,) = (await store.log.list()).events
+    assert listed.json == got.json
+
+
+async def test_pages(store: Store) -> None:
+    for number in range(30):
+        await store.write(append(TYPES[number % 3], SESSIONS[number % 2]))
+    first = await store.log.list(limit=10)
+    assert [each.seq for each in first.events] == list(range(1, 11))
+    assert (first.upto, first.oldest, first.latest) == (10, 1, 30)
+    assert await seqs(store, first.upto) == list(range(11, 31))
+    assert await seqs(store, 25, types=["session.qr"]) == [26, 29]
+    assert await seqs(store, 25, sessions=["b"]) == [26, 28, 30]
+    assert await seqs(store, 20, types=["session.qr"], sessions=["a", "b"]) == [23, 26, 29]
+    assert await seqs(store, 0, sessions=[]) == []
+    assert await seqs(store, 1000) == []
+
+
+async def test_an_empty_log(store: Store) -> None:
+    page = await store.log.list()
+    assert (page.events, page.oldest, page.latest, page.upto) == ((), 0, 0, 0)
+
+
+async def test_a_seq_is_never_used_again(store: Store) -> None:
+    await add(store, count=3)
+    with pytest.raises(KeyError):
+        await store.write(lambda db: {}[append("session.qr", "a")(db)])
+    assert await store.write(lambda db: events.expire(db, 10**15)) == 3
+    await add(store)
+    assert await seqs(store) == [4]
+
+
+async def test_retention(store: Store) -> None:
+    for at_ms in (10, 20, 15, 30, 40):
+        await add(store, at_ms=at_ms)
+    assert await store.write(lambda db: events.expire(db, 20)) == 1  # the 15 lies behind a 20
+    assert await store.write(lambda db: events.expire(db, 31, limit=2)) == 2
+    assert await store.write(lambda db: events.expire(db, 31)) == 1
+    assert await store.write(lambda db: events.expire(db, 31)) == 0
+    assert (store.log.oldest, store.log.latest) == (5, 5)
+    assert await seqs(store) == [5]  # 0 is the log's start, wherever that is
+    assert await seqs(store, 4) == [5]
+    with pytest.raises(RpcError) as caught:
+        await store.log.list(3)
+    assert (caught.value.code, caught.value.details["oldest"]) == ("CURSOR_EXPIRED", 5)
+    with pytest.raises(RpcError, match="CURSOR_EXPIRED"):
+        store.log.subscribe(after=3)
+    assert await store.write(lambda db: events.expire(db, 10**15)) == 1
+    page = await store.log.list(5)
+    assert (page.events, page.oldest, page.latest) == ((), 0, 5)
+
+
+async def test_retention_is_remembered(path: Path) -> None:
+    async with open_store(path) as store:
+        await add(store, count=3)
+        await store.write(lambda db: events.expire(db, 10))
+    async with open_store(path) as store:
+        assert (store.log.oldest, store.log.latest) == (4, 3)
+        with pytest.raises(RpcError, match="CURSOR_EXPIRED"):
+            await store.log.list(1)
+        await add(store)
+        assert await seqs(store) == [4]
+
+
+async def test_a_batch_that_appends_and_expires(store: Store) -> None:
+    with store.log.subscribe() as live:
+        first = store.record(append("session.qr", "a", 1))
+        store.record(lambda db: events.expire(db, 10))
+        store.record(append("session.qr", "b", 20))
+        await first.wait()
+        await add(store)
+        taken: list[int] = []
+        while live.cursor < store.log.latest:
+            taken += [each.seq for each in await anext(live)]
+    assert taken[-2:] == [2, 3]
+
+
+async def test_a_cursor_ahead_of_the_log_is_refused(store: Store) -> None:
+    await add(store)
+    with pytest.raises(RpcError) as caught:
+        store.log.subscribe(after=2)
+    assert caught.value.code == "INVALID_PARAMS"
+    store.log.subscribe(after=1).close()
+
+
+async def test_a_subscriber_that_retention_overtakes_is_told(path: Path) -> None:
+    async with open_store(path, ring_events=2) as store:
+        await add(store)
+        with store.log.subscribe(after=1) as slow:
+            await add(store, count=10)
+            await store.write(lambda db: events.expire(db, 10))
+            await add(store, count=10)
+            with pytest.raises(RpcError, match="CURSOR_EXPIRED"):
+                await anext(slow)
+
+
+async def test_a_closed_subscription_ends(store: Store) -> None:
+    taken: list[int] = []
+
+    async def follow(subscription: Subscription) -> None:
+        async for batch in subscription:
+            taken.extend(each.seq for each in batch)
+
+    with store.log.subscribe() as subscription:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow, subscription)
+            await wait_all_tasks_blocked()
+            await add(store, count=3)
+            await wait_all_tasks_blocked()
+            subscription.close()
+    assert taken == [1, 2, 3]
+
+
+async def test_nobody_is_woken_for_what_is_not_wanted(store: Store) -> None:
+    woken = 0
+
+    async def follow(subscription: Subscription) -> None:
+        nonlocal woken
+        async for _ in subscription:
+            woken += 1
+
+    with store.log.subscribe(sessions=["b"]) as subscription:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow, subscription)
+            await wait_all_tasks_blocked()
+            await add(store, count=3)
+            assert subscription.cursor == 3
+            await store.write(append("session.qr", "b"))
+            await wait_all_tasks_blocked()
+            subscription.close()
+    assert woken == 1
+
+
+async def test_a_cancelled_wait_loses_nothing(store: Store) -> None:
+    with store.log.subscribe() as subscription:
+        for number in range(1, 20):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await anext(subscription)
+            await add(store)
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await anext(subscription)
+            assert [each.seq for each in await anext(subscription)] == [number]
+
+
+async def test_all_subscribers_share_one_encoding(store: Store) -> None:
+    first, second = store.log.subscribe(), store.log.subscribe()
+    await add(store)
+    assert (await anext(first))[0].json is (await anext(second))[0].json
+    first.close()
+    second.close()
+
+
+def test_the_ring_is_bounded_in_bytes_too() -> None:
+    ring = Ring(0, max_events=100, max_bytes=1000)
+    for seq in range(1, 11):
+        ring.extend((event(seq, 1, "session.qr", "a", json.dumps("x" * 300), None),))
+    assert 0 < sum(len(each.record.data) for each in ring.after(ring.start, 100) or ()) <= 1000
+    assert ring.after(ring.start - 1, 100) is None
+    ring.extend((event(11, 1, "session.qr", "a", json.dumps("x" * 3000), None),))
+    assert (ring.start, ring.after(11, 100)) == (11, [])
+
+
+subscribers = st.tuples(
+    st.integers(0, 12),  # how many bursts it comes after
+    st.one_of(st.none(), st.floats(0, 1)),  # where it begins: from now on, or at this part of the log
+    st.one_of(st.none(), st.sets(st.sampled_from(TYPES))),
+    st.one_of(st.none(), st.sets(st.sampled_from(SESSIONS), min_size=1)),
+    st.lists(st.integers(-1, 8), min_size=1, max_size=5),  # how slow it is; -1: is cancelled, comes back
+)
+bursts = st.lists(
+    st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from(SESSIONS)), max_size=30),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(bursts, st.lists(subscribers, min_size=1, max_size=6), st.integers(2, 40))
+async def test_subscriptions_miss_nothing_and_repeat_nothing(
+    bursts: Sequence[Sequence[tuple[str, str]]], subscribers: Sequence[tuple[Any, ...]], ring_events: int
+) -> None:
+    """Whoever comes while events pour in sees what follows its cursor: all of it, once, in order."""
+    starts = [trio.Event() for _ in range(13)]
+
+    async def follow(
+        late: int, place: float | None, types: set[str] | None, sessions: set[str] | None, pace: list[int]
+    ) -> None:
+        await starts[late].wait()
+        after = None if place is None else int(store.log.latest * place)
+        if types is not None:
+            types = types | {LAST}
+        begin = store.log.latest if after is None else after
+        got: list[int] = []
+        awaited = set(sessions or SESSIONS)
+        with store.log.subscribe(after, types, sessions) as subscription:
+            turn = 0
+            while awaited:
+                step = pace[turn % len(pace)]
+                turn += 1
+                if step < 0:
+                    with trio.CancelScope() as scope:
+                        scope.cancel()
+                        await anext(subscription)
+                for _ in range(step):
+                    await trio.lowlevel.checkpoint()
+                for each in await anext(subscription):
+                    got.append(each.seq)
+                    if each.record.type == LAST:
+                        awaited.discard(each.record.session_id or "")
+        expected = await store.log.list(begin, 10_000, types, sessions)
+        assert got == [each.seq for each in expected.events]
+
+    with tempfile.TemporaryDirectory() as directory:
+        async with open_store(Path(directory, "store.db"), ring_events=ring_events) as store:
+            with trio.fail_after(30):
+                async with trio.open_nursery() as nursery:
+                    for each in subscribers:
+                        nursery.start_soon(follow, *each)
+                    await wait_all_tasks_blocked()
+                    for number, burst in enumerate(bursts):
+                        starts[number].set()
+                        pending = [store.record(append(*each)) for each in burst]
+                        if pending and number % 2:
+                            await pending[-1].wait()
+                        else:
+                            await trio.lowlevel.checkpoint()
+                    for late in starts:
+                        late.set()
+                    await wait_all_tasks_blocked()
+                    for session in SESSIONS:
+                        store.record(append(LAST, session))
