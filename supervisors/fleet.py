@@ -60,6 +60,11 @@ class Fleet:
         """Whether Chrome's sandbox is on, None before a browser was looked for."""
         return None if self._workplace is None else self._workplace.sandbox
 
+    @property
+    def library_version(self) -> str | None:
+        """The version of the page library, None before it was first looked for."""
+        return None if self._workplace is None else self._workplace.library.version
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the supervisors. Cancelling ends every browser, with deadlines, before it returns."""
         async with trio.open_nursery() as self._nursery:

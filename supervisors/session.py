@@ -159,7 +159,7 @@ class Session:
     # -- the task
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Keep the session's deadlines and own its lives, until `leave`. Cancelled: ends the browser first."""
+        """Keep the deadlines and own the lives, until `leave`. Cancelled, it ends the browser first."""
         with self._leaving:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()

@@ -138,7 +138,7 @@ class WhoamiResult(Record, frozen=True, kw_only=True):
 
     uid: int
     gid: int
-    role: Role
+    role: Role | Literal["none"]
 
 
 class ShutdownResult(Record, frozen=True, kw_only=True):

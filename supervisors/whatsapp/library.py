@@ -4,6 +4,7 @@ The version is pinned in package.json beside this file, its integrity in package
 it there and checks it. Nothing of it is committed.
 """
 
+import re
 from pathlib import Path
 
 import attrs
@@ -35,6 +36,12 @@ class Library:
 
     path: Path
     source: str = attrs.field(repr=False)
+
+    @property
+    def version(self) -> str | None:
+        """The version that the bundle's own banner gives."""
+        banner = re.search(r"wa-js v([\w.-]+)", self.source[:1000])
+        return None if banner is None else banner[1]
 
     def injection(self, device_name: str) -> str:
         """Return the script to evaluate at the start of every document of the page.

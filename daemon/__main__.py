@@ -1,0 +1,52 @@
+"""wasupd: arguments, configuration, and the event loop."""
+
+import argparse
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import trio
+
+from daemon import config as configuration
+from daemon import logs
+from daemon import main as daemon
+from daemon.listener import ListenError
+from daemon.store import StoreError
+
+
+def main() -> int:
+    """Run the daemon in the foreground; return its exit status.
+
+    0: stopped in order. 1: it could not start or go on; standard error says why. 78: the configuration is
+    refused (EX_CONFIG).
+    """
+    parser = argparse.ArgumentParser(
+        prog="wasupd", description="Keeps WhatsApp Web sessions alive. SIGTERM stops it, SIGHUP reloads."
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="default: $WASUP_CONFIG, /etc/wasup/config.toml"
+    )
+    parser.add_argument("--check", action="store_true", help="check the configuration and exit")
+    parser.add_argument("--version", action="version", version=f"wasupd {version('wasup')}")
+    arguments = parser.parse_args()
+    try:
+        config = configuration.load(arguments.config, os.environ)
+    except configuration.ConfigError as error:
+        print(f"wasupd: {error}", file=sys.stderr)
+        return configuration.EXIT_CODE
+    if arguments.check:
+        print(f"{config.file or 'built-in defaults'}: good")
+        return 0
+    logs.configure(config.log.level, config.log.format)
+    os.umask(0o077)
+    try:
+        trio.run(daemon.run, config)
+    except (ListenError, StoreError) as error:
+        print(f"wasupd: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

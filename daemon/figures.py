@@ -1,0 +1,40 @@
+"""What a session's browser takes of the machine, as psutil sees it."""
+
+import contextlib
+
+import psutil
+import trio
+
+from protocol.models import ProcessFigures
+from protocol.times import rfc3339
+
+
+async def of_tree(pid: int) -> ProcessFigures | None:
+    """Return the figures of a process and its descendants, None when it is gone; reads /proc in a thread."""
+    return await trio.to_thread.run_sync(_measure, pid)
+
+
+def _measure(pid: int) -> ProcessFigures | None:
+    try:
+        leader = psutil.Process(pid)
+        started_at = leader.create_time()
+        tree = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return None
+    count, rss, pss, cpu_s = 0, 0, 0, 0.0
+    for process in tree:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied), process.oneshot():
+            times = process.cpu_times()
+            memory = process.memory_full_info()
+            count += 1
+            rss += memory.rss
+            pss += memory.pss
+            cpu_s += times.user + times.system
+    return ProcessFigures(
+        pid=pid,
+        started_at=rfc3339(int(started_at * 1000)),
+        processes=count,
+        rss_bytes=rss,
+        pss_bytes=pss,
+        cpu_seconds=round(cpu_s, 2),
+    )

@@ -1,0 +1,39 @@
+"""One function per method, one module per name space; `handlers` binds them to the running daemon."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from daemon.dispatch import Handlers
+from daemon.handlers import daemon as daemon_methods
+from daemon.handlers import events, messages, rpc, sessions
+from daemon.service import Service
+
+_HANDLERS: dict[str, Callable[..., Any]] = {
+    "session.create": sessions.create,
+    "session.list": sessions.list_,
+    "session.get": sessions.get,
+    "session.status": sessions.status,
+    "session.update": sessions.update,
+    "session.start": sessions.start,
+    "session.stop": sessions.stop,
+    "session.restart": sessions.restart,
+    "session.qr": sessions.qr,
+    "session.wait": sessions.wait,
+    "session.delete": sessions.delete,
+    "message.send": messages.send,
+    "message.get": messages.get,
+    "message.list": messages.list_,
+    "events.subscribe": events.subscribe,
+    "events.unsubscribe": events.unsubscribe,
+    "events.list": events.list_,
+    "daemon.health": daemon_methods.health,
+    "daemon.whoami": daemon_methods.whoami,
+    "daemon.shutdown": daemon_methods.shutdown,
+    "rpc.discover": rpc.discover,
+}
+
+
+def handlers(service: Service) -> Handlers:
+    """Return the handler of every method that this daemon has."""
+    return {name: partial(handler, service) for name, handler in _HANDLERS.items()}

@@ -1,0 +1,100 @@
+"""daemon.*: the daemon as a whole."""
+
+import time
+from collections import Counter
+
+import apsw
+import trio
+
+from daemon.dispatch import Call, Reply
+from daemon.service import Service
+from daemon.store import messages
+from protocol.errors import ERRORS
+from protocol.models import (
+    SESSION_STATUSES,
+    Health,
+    HealthBrowser,
+    HealthConfig,
+    HealthPage,
+    HealthStore,
+    NoParams,
+    Problem,
+    ShutdownResult,
+    WhoamiResult,
+)
+from protocol.times import rfc3339
+from supervisors.whatsapp import library
+
+
+async def health(service: Service, _call: Call, _params: NoParams) -> Health:
+    statuses = Counter(session.state.status for session in service.fleet)
+    problems = tuple(_problems(service))
+    return Health(
+        status="degraded" if problems else "ok",
+        version=service.version,
+        uptime=round(time.monotonic() - service.started_at, 3),
+        config=HealthConfig(
+            max_sessions=service.config.sessions.max, event_retain_days=service.config.events.retain_days
+        ),
+        sessions={status: statuses[status] for status in SESSION_STATUSES},
+        store=await _store(service),
+        browser=HealthBrowser(
+            path=str(service.fleet.browser.path) if service.fleet.browser else None,
+            version=service.fleet.browser.version if service.fleet.browser else None,
+            sandbox=bool(service.fleet.sandboxed),
+        ),
+        page=HealthPage(library=library.NAME, version=service.fleet.library_version),
+        last_backup=None if service.backed_up_at_ms is None else rfc3339(service.backed_up_at_ms),
+        problems=problems,
+    )
+
+
+async def _store(service: Service) -> HealthStore:
+    def figures(db: apsw.Connection) -> tuple[int, int]:
+        events: int = db.execute("SELECT count(*) FROM events").get
+        return messages.count(db), events
+
+    stored, logged = await service.store.read(figures)
+    path = trio.Path(service.store.path)
+    size = 0
+    for part in (path, path.with_name(path.name + "-wal")):
+        if await part.exists():
+            size += (await part.stat()).st_size
+    return HealthStore(
+        path=str(path), bytes=size, messages=stored, events=logged, oldest=service.store.log.oldest
+    )
+
+
+def _problems(service: Service) -> list[Problem]:
+    found = []
+    if service.store.trouble is not None:
+        found.append(
+            Problem(code="STORE_FULL", message=service.store.trouble, action=ERRORS["STORE_FULL"].action)
+        )
+    if service.fleet.sandboxed is False:
+        found.append(
+            Problem(
+                code="SANDBOX_OFF",
+                message="Chrome runs without its sandbox",
+                action='Run the daemon as an ordinary user, with [browser] sandbox = "auto".',
+            )
+        )
+    for session in service.fleet:
+        state = session.state
+        spec = ERRORS.get(state.reason or "")
+        if state.status == "disconnected" and spec is not None:
+            message = state.detail or spec.message
+            problem = Problem(code=spec.code, message=message, action=spec.action, session_id=session.id)
+            found.append(problem)
+    return found
+
+
+def whoami(_service: Service, call: Call, _params: NoParams) -> WhoamiResult:
+    return WhoamiResult(uid=call.peer.uid, gid=call.peer.gid, role=call.peer.role or "none")
+
+
+def shutdown(service: Service, _call: Call, _params: NoParams) -> Reply:
+    async def stop() -> None:  # once the answer is on its way
+        service.stopping.set()
+
+    return Reply(ShutdownResult(), stop)

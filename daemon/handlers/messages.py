@@ -1,0 +1,137 @@
+"""message.*: what is sent and what was said."""
+
+import secrets
+from collections.abc import Mapping
+
+import apsw
+import attrs
+import msgspec
+import trio
+
+from daemon.dispatch import Call
+from daemon.journal import now_ms
+from daemon.service import Service
+from daemon.store import Subscription, message_record, outbox, sessions
+from daemon.store import messages as table
+from daemon.store.messages import Content
+from daemon.store.records import MessageRow
+from protocol.errors import ERRORS, RpcError
+from protocol.models import Message, MessageListParams, MessageListResult, MessageParams, MessageSendParams
+
+# What a `wait` is content with: the status itself, and those that come after it.
+_REACHED: Mapping[str, tuple[str, ...]] = {
+    "sent": ("sent", "delivered", "read", "played"),
+    "delivered": ("delivered", "read", "played"),
+}
+_WATCHED = tuple(f"message.{status}" for status in (*_REACHED["sent"], "failed", "cancelled"))
+
+
+async def send(service: Service, _call: Call, params: MessageSendParams) -> Message:
+    session_id = (
+        params.session_id if params.session_id is not None else await _least_loaded(service, params.tag)
+    )
+    session = service.session(session_id)
+    content = Content(type="text", text=params.text, mentions=params.mentioned)
+    message_id = new_message_id()
+    at_ms = now_ms()
+
+    def accept(db: apsw.Connection) -> tuple[MessageRow, bool]:
+        quoted = params.quoted_message_id and table.get(db, session_id, params.quoted_message_id)
+        return outbox.enqueue(
+            db,
+            session_id,
+            attrs.evolve(content, quoted_id=quoted.key or quoted.id) if quoted else content,
+            id=message_id,
+            chat_id=params.recipient,
+            at_ms=at_ms,
+            idempotency_key=params.idempotency_key,
+            queue_limit=service.config.messages.queue_limit,
+        )
+
+    # Subscribed before it is accepted: no step of it can be missed.
+    with service.store.log.subscribe(types=_WATCHED, sessions=(session_id,)) as events:
+        row, _ = await service.store.write(accept)
+        service.activity[session_id] = at_ms
+        session.send_outgoing()
+        if params.wait == "queued":
+            return message_record(row)
+        return await _settled(service, row, events, params)
+
+
+def new_message_id() -> str:
+    """Return an id as WhatsApp Web chooses them: `3EB0` and 18 hex digits (WAWebMsgKey.newId, 2.3000)."""
+    return "3EB0" + secrets.token_hex(9).upper()
+
+
+async def _least_loaded(service: Service, tag: str | None) -> str:
+    """Return the connected session with the tag that has least to send. Raises SESSION_NOT_CONNECTED."""
+    rows, total = await service.store.read(lambda db: sessions.list_(db, tag=tag))
+    if not total:
+        raise RpcError("SESSION_NOT_FOUND", f"No session has the tag {tag!r}", tag=tag)
+    ready = [row for row in rows if service.session(row.id).state.status == "connected"]
+    if not ready:
+        raise RpcError("SESSION_NOT_CONNECTED", f"No session with the tag {tag!r} is connected", tag=tag)
+    return min(ready, key=lambda row: row.queued).id
+
+
+class _Told(msgspec.Struct):
+    message: Message
+
+
+async def _settled(
+    service: Service, row: MessageRow, events: Subscription, params: MessageSendParams
+) -> Message:
+    """Wait until the message is as far as `params.wait` asks.
+
+    Raises what made it fail, or PAGE_TIMEOUT; the message stays accepted then.
+    """
+    latest = message_record(row)
+    with trio.move_on_after(params.timeout):
+        if _is_settled(latest, params.wait):
+            return latest
+        async for batch in events:
+            for event in batch:
+                told = msgspec.json.decode(event.record.data, type=_Told).message
+                if told.id != row.id:
+                    continue
+                latest = told
+                if _is_settled(latest, params.wait):
+                    return latest
+    if latest.status == "queued":
+        latest = await get(service, None, MessageParams(session_id=row.session_id, message_id=row.id))
+    raise RpcError(
+        "PAGE_TIMEOUT",
+        f"The message was not {params.wait} within {params.timeout:g} s; it stays accepted",
+        message=latest,
+        action="Ask message.get what became of it; do not send it again.",
+    )
+
+
+def _is_settled(message: Message, wait: str) -> bool:
+    if message.status in ("failed", "cancelled"):
+        error = message.error
+        code = error.code if error is not None and error.code in ERRORS else "PAGE_ERROR"
+        raise RpcError(code, error.message if error else f"The message is {message.status}", message=message)
+    return message.status in _REACHED[wait]
+
+
+async def get(service: Service, _call: Call | None, params: MessageParams) -> Message:
+    row = await service.store.read(lambda db: table.get(db, params.session_id, params.message_id))
+    return message_record(row)
+
+
+async def list_(service: Service, _call: Call, params: MessageListParams) -> MessageListResult:
+    rows, following = await service.store.read(
+        lambda db: table.list_(
+            db,
+            params.session_id,
+            chat_id=params.chat,
+            direction=params.direction,
+            status=params.status,
+            since=params.since_ms,
+            until=params.until_ms,
+            cursor=params.cursor,
+            limit=params.limit,
+        )
+    )
+    return MessageListResult(messages=tuple(map(message_record, rows)), next=following)

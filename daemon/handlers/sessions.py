@@ -1,0 +1,261 @@
+"""session.*: sessions and their lives."""
+
+import math
+import secrets
+import time
+from typing import Any
+
+import apsw
+import trio
+from msgspec import UNSET
+
+from daemon import backup, figures
+from daemon import qr as pictures
+from daemon.dispatch import Call
+from daemon.journal import now_ms
+from daemon.service import Service
+from daemon.store import SessionRow, session_record
+from daemon.store import sessions as table
+from daemon.store.events import append_event
+from protocol.errors import ERRORS, RpcError
+from protocol.events import SessionData
+from protocol.models import (
+    LifecycleParams,
+    Restarts,
+    Session,
+    SessionCreateParams,
+    SessionDeleteParams,
+    SessionDeleteResult,
+    SessionListParams,
+    SessionListResult,
+    SessionParams,
+    SessionQrParams,
+    SessionQrResult,
+    SessionStatusResult,
+    SessionUpdateParams,
+    SessionWaitParams,
+    StatusResult,
+    StoredSettings,
+    merge,
+)
+from protocol.times import rfc3339
+from supervisors import machine, policy
+from supervisors import session as supervised
+from supervisors.machine import Phase, State
+
+
+async def create(service: Service, call: Call, params: SessionCreateParams) -> Session:
+    session_id = secrets.token_hex(16) if params.id is None else params.id
+    limits = service.config.sessions
+    settings = StoredSettings() if params.settings is None else merge(StoredSettings(), params.settings)
+
+    def job(db: apsw.Connection) -> SessionRow:
+        if table.count(db) >= limits.max:
+            raise RpcError("SESSION_LIMIT", limit=limits.max)
+        if limits.max_per_uid and table.count(db, call.peer.uid) >= limits.max_per_uid:
+            raise RpcError(
+                "SESSION_LIMIT", "This user has as many sessions as allowed", limit=limits.max_per_uid
+            )
+        return table.insert(
+            db,
+            id=session_id,
+            name=params.name,
+            at_ms=now_ms(),
+            description=params.description,
+            settings=settings,
+            owner_uid=call.peer.uid,
+        )
+
+    async def carry_out() -> Session:
+        row = await service.store.write(job)
+        session = await service.supervise(row)
+        if params.start:
+            session.give(machine.Start())
+        return await _record(service, row)
+
+    return await service.see_through(carry_out)
+
+
+async def list_(service: Service, _call: Call, params: SessionListParams) -> SessionListResult:
+    rows, total = await service.store.read(
+        lambda db: table.list_(
+            db, status=params.status, tag=params.tag, limit=params.limit, offset=params.offset
+        )
+    )
+    return SessionListResult(sessions=tuple([await _record(service, row) for row in rows]), total=total)
+
+
+async def get(service: Service, _call: Call, params: SessionParams) -> Session:
+    return await _get(service, params.session_id)
+
+
+def status(service: Service, _call: Call, params: SessionParams) -> SessionStatusResult:
+    session = service.session(params.session_id)
+    return SessionStatusResult(
+        status=session.state.status,
+        reason=session.state.reason,
+        phone_number=session.facts.phone_number,
+        last_activity=_time(service.activity.get(session.id)),
+        qr_available=session.qr is not None and session.qr.expires_at_ms > now_ms(),
+    )
+
+
+async def update(service: Service, _call: Call, params: SessionUpdateParams) -> Session:
+    session = service.session(params.session_id)
+
+    def job(db: apsw.Connection) -> SessionRow:
+        row = table.get(db, session.id)
+        changes: dict[str, Any] = {}
+        if params.name is not UNSET:
+            changes["name"] = params.name
+        if params.description is not UNSET:
+            changes["description"] = params.description
+        if params.settings is not UNSET:
+            changes["settings"] = merge(row.settings, params.settings)
+        at_ms = now_ms()
+        row = table.update(db, session.id, at_ms, **changes)
+        data = SessionData(name=row.name)
+        append_event(db, type="session.updated", session_id=session.id, at_ms=at_ms, data=data)
+        return row
+
+    row = await service.store.write(job)
+    session.rules = service.rules(row.settings.visible)
+    return await _record(service, row)
+
+
+async def start(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
+    session = service.session(params.session_id)
+    session.give(machine.Start())
+    return await _started(session, params)
+
+
+async def restart(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
+    session = service.session(params.session_id)
+    session.give(machine.RestartNow())
+    return await _started(session, params)
+
+
+async def _started(session: supervised.Session, params: LifecycleParams) -> StatusResult:
+    """Answer at once, or when there is a QR, a connection, or no hope. Raises why there is none."""
+    if not params.wait:
+        return StatusResult(status=session.state.status)
+
+    def decided(state: State) -> bool:
+        return state.status in ("qr_generated", "connected", "inactive") or (
+            state.status == "disconnected" and state.phase is Phase.DOWN
+        )
+
+    state = await _reached(session, decided, params.timeout, "a QR code or a connection")
+    if state.status == "inactive":
+        raise RpcError("SESSION_NOT_STARTED", "The session was stopped while it was being started")
+    if state.status == "disconnected":
+        raise failure(session)
+    return StatusResult(status=state.status)
+
+
+def failure(session: supervised.Session) -> RpcError:
+    """Return the error that a session was given up with."""
+    state = session.state
+    spec = ERRORS.get(state.reason or "", ERRORS["BROWSER_UNAVAILABLE"])
+    return RpcError(spec.code, state.detail, reason=state.reason, restarts=restarts(session))
+
+
+async def stop(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
+    session = service.session(params.session_id)
+    session.give(machine.Stop())
+    state = await _reached(session, lambda state: state.phase is Phase.DOWN, params.timeout, "its end")
+    return StatusResult(status=state.status)
+
+
+async def wait(service: Service, _call: Call, params: SessionWaitParams) -> StatusResult:
+    session = service.session(params.session_id)
+    names = " or ".join(params.statuses)
+    state = await _reached(session, lambda state: state.status in params.statuses, params.timeout, names)
+    return StatusResult(status=state.status)
+
+
+async def _reached(session: supervised.Session, condition: Any, timeout_s: float, what: str) -> State:
+    with trio.move_on_after(timeout_s):
+        return await session.reached(condition)
+    raise RpcError(
+        "PAGE_TIMEOUT",
+        f"The session did not reach {what} within {timeout_s:g} s",
+        currentStatus=session.state.status,
+        reason=session.state.reason,
+        action="Wait on with session.wait; session.status tells how it is.",
+    )
+
+
+def qr(service: Service, _call: Call, params: SessionQrParams) -> SessionQrResult:
+    session = service.session(params.session_id)
+    code = session.qr
+    if session.state.status != "qr_generated":
+        raise RpcError("QR_NOT_AVAILABLE", currentStatus=session.state.status, reason=session.state.reason)
+    if code is None or code.expires_at_ms <= now_ms():
+        raise RpcError("QR_CODE_EXPIRED", currentStatus=session.state.status)
+    return SessionQrResult(
+        qr_code=pictures.render(code.text, params.format),
+        qr_text=code.text,
+        format=params.format,
+        generated_at=rfc3339(code.generated_at_ms),
+        expires_at=rfc3339(code.expires_at_ms),
+    )
+
+
+async def delete(service: Service, _call: Call, params: SessionDeleteParams) -> SessionDeleteResult:
+    session = service.session(params.session_id)
+
+    async def carry_out() -> SessionDeleteResult:
+        service.deleting.add(session.id)
+        try:
+            session.give(machine.Stop())
+            await session.reached(lambda state: state.phase is Phase.DOWN)
+            path = await backup.back_up_session(service, session.id) if params.backup else None
+            await service.store.write(lambda db: table.delete(db, session.id, now_ms()))
+            service.fleet.forget(session.id)
+            service.activity.pop(session.id, None)
+            await service.fleet.remove_files(session.id)
+        finally:
+            service.deleting.discard(session.id)
+        return SessionDeleteResult(backup=None if path is None else str(path))
+
+    return await service.see_through(carry_out)
+
+
+async def _get(service: Service, session_id: str) -> Session:
+    service.session(session_id)
+    return await _record(service, await service.store.read(lambda db: table.get(db, session_id)))
+
+
+async def _record(service: Service, row: SessionRow) -> Session:
+    """Return a stored session as clients see it: what its supervisor knows is newer."""
+    session = service.fleet.get(row.id)
+    if session is None:
+        raise RpcError("SESSION_NOT_FOUND", sessionId=row.id)
+    process = None
+    if session.life is not None and session.life.pid is not None:
+        process = await figures.of_tree(session.life.pid)
+    return session_record(row, restarts(session), process)
+
+
+def restarts(session: supervised.Session) -> Restarts:
+    """Return the session's restart ledger as clients see it."""
+    done = session.restarts_ms()
+    settings = session.rules.restart
+    now, wall_s = trio.current_time(), time.time()
+    allowed = policy.next_allowed(session.state.ledger, settings, now)
+    return Restarts(
+        count=len(done),
+        first_attempt=_time(done[0] if done else None),
+        last_attempt=_time(done[-1] if done else None),
+        limit=settings.max_restarts,
+        window=settings.window,
+        cooldown=settings.cooldown,
+        next_allowed_at=None
+        if allowed <= now or math.isinf(allowed)
+        else rfc3339(int((wall_s + allowed - now) * 1000)),
+    )
+
+
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms)

@@ -1,0 +1,161 @@
+"""What supervisors record, as transactions of the store: see `supervisors.journal.Journal`."""
+
+import time
+from collections.abc import MutableMapping, Sequence
+
+import apsw
+
+from daemon.store import Store, messages, outbox, sessions
+from daemon.store.events import append_event
+from daemon.store.messages import Content, Observed
+from daemon.store.records import MessageRow
+from protocol.models import ConnectionInfo, Media, MessageError, MessageStatus
+from protocol.times import rfc3339
+from supervisors.journal import ConnectionFacts, Outgoing
+from supervisors.machine import Publish, State
+from supervisors.whatsapp.news import Acked, PageMessage
+from supervisors.whatsapp.page import type_of
+
+# wa-js' ACK -> the protocol's status.
+_STATUS_OF_ACK: dict[int, MessageStatus] = {1: "sent", 2: "delivered", 3: "read", 4: "played"}
+
+
+def now_ms() -> int:
+    """Return the time as milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+class StoreJournal:
+    """The journal of one session; `activity` is told when it last did something (session id -> ms)."""
+
+    def __init__(self, store: Store, session_id: str, activity: MutableMapping[str, int]) -> None:
+        self._store = store
+        self._session_id = session_id
+        self._activity = activity
+
+    def transition(
+        self, state: State, facts: ConnectionFacts, restarts_ms: Sequence[int], events: Sequence[Publish]
+    ) -> None:
+        at_ms = now_ms()
+
+        def job(db: apsw.Connection) -> None:
+            sessions.update(
+                db,
+                self._session_id,
+                at_ms,
+                status=state.status,
+                reason=state.reason,
+                desired=state.desired,
+                phone_number=facts.phone_number,
+                linked_at=facts.linked_at_ms,
+                connection_info=connection_info(facts),
+                restarts=restarts_ms,
+            )
+            for event in events:
+                append_event(
+                    db,
+                    type=event.type,  # type: ignore[arg-type]  # the machine's own words; a test holds them
+                    session_id=self._session_id,
+                    at_ms=at_ms,
+                    data=event.data,
+                )
+
+        self._store.record(job)
+
+    def received(self, message: PageMessage, *, recovered: bool) -> None:
+        at_ms = self._touch()
+        observed = Observed(
+            id=message.id,
+            key=message.key,
+            chat_id=message.chat_id,
+            sender=message.author,
+            recipient=message.to,
+            timestamp=at_ms if message.timestamp is None else message.timestamp * 1000,
+            content=_content(message),
+        )
+
+        def job(db: apsw.Connection) -> None:
+            if not message.from_me:
+                messages.received(db, self._session_id, observed, at_ms, recovered=recovered)
+                return
+            status = _STATUS_OF_ACK.get(message.ack or 0)
+            if messages.own_from_phone(db, self._session_id, observed, at_ms, recovered=recovered) is None:
+                if status is not None:  # known already: the page may know more of what became of it
+                    messages.ack(db, self._session_id, message.id, status, at_ms)
+            elif status is not None:
+                messages.ack(db, self._session_id, message.key, status, at_ms)
+
+        self._store.record(job)
+
+    def acked(self, ack: Acked) -> None:
+        status = _STATUS_OF_ACK.get(ack.ack)
+        if status is None:
+            return
+        at_ms = self._touch()
+        self._store.record(lambda db: messages.ack(db, self._session_id, ack.id, status, at_ms))
+
+    def resolved(self, message_id: str, key: str, chat_id: str) -> None:
+        at_ms = now_ms()
+        self._store.record(
+            lambda db: outbox.resolve_key(db, self._session_id, message_id, key, at_ms, chat_id=chat_id)
+        )
+
+    def settled(self, message_id: str, ack: int) -> None:
+        at_ms = self._touch()
+        status = _STATUS_OF_ACK.get(ack, "played")
+        self._store.record(lambda db: messages.ack(db, self._session_id, message_id, status, at_ms))
+
+    def failed(self, message_id: str, code: str, message: str) -> None:
+        at_ms = self._touch()
+        error = MessageError(code=code, message=message)
+        self._store.record(lambda db: outbox.fail(db, self._session_id, message_id, error, at_ms))
+
+    async def take(self, limit: int) -> Sequence[Outgoing]:
+        at_ms = now_ms()
+        rows = await self._store.write(lambda db: outbox.take(db, self._session_id, at_ms, limit))
+        return [_outgoing(row) for row in rows]
+
+    async def unsettled(self) -> Sequence[Outgoing]:
+        rows = await self._store.read(lambda db: outbox.unsettled(db, self._session_id))
+        return [_outgoing(row) for row in rows]
+
+    async def newest_message_s(self) -> int | None:
+        newest_ms = await self._store.read(lambda db: messages.newest(db, self._session_id))
+        return None if newest_ms is None else newest_ms // 1000
+
+    def _touch(self) -> int:
+        at_ms = self._activity[self._session_id] = now_ms()
+        return at_ms
+
+
+def connection_info(facts: ConnectionFacts) -> ConnectionInfo | None:
+    """Return what clients see of the link, None where there never was one."""
+    if facts.connected_at_ms is None:
+        return None
+    return ConnectionInfo(
+        connected_at=rfc3339(facts.connected_at_ms),
+        client_version=facts.client_version,
+        device_model=facts.device_model,
+        platform=facts.platform,
+        wid=facts.wid,
+    )
+
+
+def _outgoing(row: MessageRow) -> Outgoing:
+    return Outgoing(
+        message_id=row.id,
+        to=row.chat_id,
+        text=row.text or "",
+        quoted_id=row.quoted_id,
+        mentions=row.mentions,
+        attempts=row.attempts - 1,
+    )
+
+
+def _content(message: PageMessage) -> Content:
+    media = None
+    if message.mimetype is not None:
+        media = Media(mimetype=message.mimetype, filename=message.filename, bytes=message.bytes)
+    return Content(
+        type=type_of(message) or message.kind, text=message.text, media=media, quoted_id=message.quoted_id
+    )

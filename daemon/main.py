@@ -1,0 +1,168 @@
+"""The daemon: its parts, started in order and stopped in reverse, under one root nursery."""
+
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from importlib.metadata import version
+
+import structlog
+import trio
+
+from daemon import config as configuration
+from daemon import listener, logs
+from daemon.config import Config
+from daemon.handlers import handlers
+from daemon.journal import now_ms
+from daemon.outgoing import Limits
+from daemon.server import Server
+from daemon.service import Service, journal_of
+from daemon.store import Store, open_store, sessions
+from daemon.store.events import append_event, expire
+from protocol.models import EventType
+from supervisors import machine
+from supervisors.chrome.errors import BrowserUnavailable
+from supervisors.fleet import Fleet
+
+_log = structlog.get_logger(__name__)
+
+# How long sessions may take to close: the browsers' own politeness, and then some.
+STOP_SESSIONS_S = 20.0
+STOP_CLIENTS_S = 2.0
+EXPIRE_EVERY_S = 3600.0
+_DAY_MS = 86_400_000
+
+
+async def run(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Serve until SIGTERM, SIGINT or daemon.shutdown; `started` when clients are answered.
+
+    Raises:
+        ListenError: the socket cannot be bound. StoreError: the store is refused.
+    """
+    _log.info("daemon_starting", version=version("wasup"), pid=os.getpid(), state_dir=str(config.state_dir))
+    _log.info("sessions_permanent", timeout_minutes=0, cleanup_interval_minutes=0, never_expire=True)
+    sock = listener.bind(config.rpc.socket)
+    try:
+        async with _bare_errors(), open_store(config.state_dir / "wasup.db") as store:
+            await _serve(config, store, sock, task_status)
+    finally:
+        sock.close()
+    _log.info("daemon_stopped")
+
+
+async def _serve(
+    config: Config, store: Store, sock: listener.Listener, task_status: trio.TaskStatus[None]
+) -> None:
+    activity: dict[str, int] = {}
+    fleet = Fleet(config.supervisor, config.state_dir / "sessions", journal_of(store, activity))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(fleet.run)
+        service = Service(
+            version=version("wasup"),
+            config=config,
+            store=store,
+            fleet=fleet,
+            nursery=nursery,
+            activity=activity,
+        )
+        server = Server(
+            handlers(service),
+            access=config.access,
+            limits=Limits(
+                max_message_bytes=config.rpc.max_message_bytes,
+                max_connections=config.rpc.max_connections,
+                max_in_flight=config.rpc.max_in_flight,
+            ),
+        )
+        await nursery.start(_take_signals, service, server)
+        await _log_event(store, "daemon.started")
+        await _restore(service)
+        nursery.start_soon(_look_for_browser, fleet)
+        nursery.start_soon(_expire_events, config, store)
+        await nursery.start(server.serve, sock)
+        _log.info("daemon_ready", socket=str(config.rpc.socket), sessions=len(fleet))
+        task_status.started()
+        await service.stopping.wait()
+
+        _log.info("daemon_stopping")
+        server.refuse()
+        await _log_event(store, "daemon.stopping")
+        with trio.move_on_after(STOP_SESSIONS_S) as late:
+            await fleet.shut_down()
+        if late.cancelled_caught:
+            _log.warning("sessions_not_stopped_in_time", seconds=STOP_SESSIONS_S)
+        await server.stop(STOP_CLIENTS_S)
+        nursery.cancel_scope.cancel()
+
+
+async def _restore(service: Service) -> None:
+    """Supervise every stored session, and start those that are wanted; none needs its QR again."""
+    rows, _ = await service.store.read(sessions.list_)
+    for row in rows:
+        session = await service.supervise(row)
+        session.give(machine.Restore())
+
+
+async def _take_signals(
+    service: Service, server: Server, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            _log.info("signal_received", signal=signal.Signals(number).name)
+            if number == signal.SIGHUP:
+                _reload(service, server)
+            else:
+                service.stopping.set()
+
+
+def _reload(service: Service, server: Server) -> None:
+    """Take what can be taken without a restart from the file again: `[access]` and `[log]`."""
+    try:
+        fresh = configuration.load(service.config.file, os.environ)
+    except configuration.ConfigError as error:
+        _log.error("config_refused", error=str(error))
+        return
+    server.set_access(fresh.access)
+    logs.configure(fresh.log.level, fresh.log.format)
+    _log.info("config_reloaded", file=str(fresh.file))
+
+
+async def _look_for_browser(fleet: Fleet) -> None:
+    """Say at the start, not at the first session, that there is no browser."""
+    try:
+        await fleet.find_workplace()
+    except BrowserUnavailable as error:
+        _log.warning("browser_unavailable", reason=error.reason, action=error.action)
+
+
+async def _expire_events(config: Config, store: Store) -> None:
+    """Keep the event log as long as it is to be kept. Messages and sessions are kept for ever."""
+    if not config.events.retain_days:
+        return
+    while True:
+        before_ms = now_ms() - config.events.retain_days * _DAY_MS
+        while await store.write(partial(expire, before_ms=before_ms)):
+            pass
+        await trio.sleep(EXPIRE_EVERY_S)
+
+
+async def _log_event(store: Store, kind: EventType) -> None:
+    await store.record(
+        lambda db: append_event(db, type=kind, session_id=None, at_ms=now_ms(), data={})
+    ).wait()
+
+
+@contextlib.asynccontextmanager
+async def _bare_errors() -> AsyncIterator[None]:
+    """Let a lone error out of the nurseries' groups: its message is for a person."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if error is group:
+            raise
+        raise error from None

@@ -1,0 +1,107 @@
+"""What handlers work with: the daemon's parts, held together."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import attrs
+import outcome
+import trio
+
+from daemon.config import Config
+from daemon.journal import StoreJournal
+from daemon.store import SessionRow, Store
+from protocol.errors import RpcError
+from protocol.models import SessionSettings
+from protocol.times import parse
+from supervisors import machine
+from supervisors.fleet import Fleet
+from supervisors.journal import ConnectionFacts
+from supervisors.policy import ReconnectSettings
+from supervisors.session import Session
+
+T = TypeVar("T")
+
+DEVICE_NAME = "wasup"
+
+
+@attrs.define(eq=False)
+class Service:
+    """The daemon, for its handlers. `nursery` outlives every connection; times are monotonic seconds."""
+
+    version: str
+    config: Config
+    store: Store
+    fleet: Fleet
+    nursery: trio.Nursery
+    activity: dict[str, int]
+    started_at: float = attrs.Factory(time.monotonic)
+    stopping: trio.Event = attrs.Factory(trio.Event)
+    deleting: set[str] = attrs.Factory(set)
+    backed_up_at_ms: int | None = None
+
+    def session(self, session_id: str) -> Session:
+        """Return the session's supervisor. Raises SESSION_NOT_FOUND."""
+        session = self.fleet.get(session_id)
+        if session is None or session_id in self.deleting:
+            raise RpcError("SESSION_NOT_FOUND", sessionId=session_id)
+        return session
+
+    async def supervise(self, row: SessionRow) -> Session:
+        """Put a stored session under supervision."""
+        if row.last_activity is not None:
+            self.activity[row.id] = row.last_activity
+        return await self.fleet.add(
+            row.id,
+            self.rules(row.settings.visible),
+            state=machine.State(status=row.status, reason=row.reason, desired=row.desired),
+            facts=_facts(row),
+            device_name=row.settings.visible.device_name or DEVICE_NAME,
+        )
+
+    def rules(self, settings: SessionSettings) -> machine.Rules:
+        """Return what the session's life is decided by."""
+        return machine.Rules(
+            restart=self.config.supervisor.restart,
+            connect_timeout=self.config.supervisor.liveness.connect_timeout,
+            reconnect=ReconnectSettings(
+                enabled=settings.auto_reconnect,
+                interval=settings.reconnect_interval / 1000,
+                max_attempts=settings.max_reconnect_attempts,
+            ),
+        )
+
+    async def see_through(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do what must not end half-way when its client leaves; cancelling ends only the wait for it."""
+        done = trio.Event()
+        result: list[outcome.Outcome[Any]] = []
+
+        async def carry_out() -> None:
+            captured = await outcome.acapture(work)
+            if isinstance(captured, outcome.Error) and not isinstance(captured.error, Exception):
+                captured.unwrap()  # cancelled with the daemon
+            result.append(captured)
+            done.set()
+
+        self.nursery.start_soon(carry_out)
+        await done.wait()
+        value: T = result[0].unwrap()
+        return value
+
+
+def journal_of(store: Store, activity: dict[str, int]) -> Callable[[str], StoreJournal]:
+    """Return what gives each session its journal."""
+    return lambda session_id: StoreJournal(store, session_id, activity)
+
+
+def _facts(row: SessionRow) -> ConnectionFacts:
+    info = row.connection_info
+    return ConnectionFacts(
+        phone_number=row.phone_number,
+        wid=info.wid if info else None,
+        platform=info.platform if info else None,
+        device_model=info.device_model if info else None,
+        client_version=info.client_version if info else None,
+        connected_at_ms=parse(info.connected_at) if info else None,
+        linked_at_ms=row.linked_at,
+    )
