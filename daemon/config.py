@@ -130,8 +130,8 @@ def parse(text: str, env: Mapping[str, str], *, file: Path | None = None) -> Con
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_syntax_error(file, str(error))) from error
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
+        raise ConfigError(_syntax_error(file, text, str(error))) from error
     except RecursionError as error:
         raise ConfigError(f"{file}: nested too deeply") from error
     source = _Source(file=file, text=text)
@@ -201,10 +201,10 @@ def _shown(value: object) -> str:
             return f"a {type(value).__name__}"
 
 
-def _syntax_error(file: Path | None, message: str) -> str:
+def _syntax_error(file: Path | None, text: str, message: str) -> str:
     place = re.search(r" \(at line (\d+), column (\d+)\)$", message)
     if place is None:
-        return f"{file}: not TOML: {message}"
+        return f"{file}:{len(text.splitlines())}: not TOML: {message}"
     return f"{file}:{place[1]}:{place[2]}: not TOML: {message[: place.start()]}"
 
 

@@ -101,11 +101,6 @@ class Connection:
             scope.cancel()
         return scope is not None
 
-    @property
-    def requests_under_way(self) -> int:
-        """How many requests wait for their handler."""
-        return len(self._under_way)
-
     async def idle(self) -> None:
         """Wait until no request is under way."""
         while self._under_way:

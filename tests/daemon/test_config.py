@@ -147,7 +147,9 @@ def test_what_is_set_is_taken() -> None:
         ),
         ("[log]\nformat = 1979-05-27", "got a date"),
         ("[rpc]\nsocket = \n", "/w.toml:2:10: not TOML: "),
-        ("[rpc", "/w.toml: not TOML: "),
+        ("[log]\n\n[rpc", "/w.toml:3: not TOML: Expected ']'"),
+        ("[rpc]\nsocket =", "/w.toml:2: not TOML: "),
+        ("x = " + "1" * 5000, "/w.toml:1: not TOML: "),
         ("[rpc]\nsocket = '/a'\nsocket = '/b'\n", "/w.toml:3:"),
     ],
 )
