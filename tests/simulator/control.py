@@ -139,6 +139,7 @@ async def perform(sim: "Simulator", request: Any) -> Answer:
 async def serve_control(sim: "Simulator", *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Answer on the control socket until cancelled; the socket's file is removed."""
     path = sim.control_path
+    await _remove_stale(path)
     with trio.socket.socket(trio.socket.AF_UNIX) as listening:
         try:
             await listening.bind(str(path))
@@ -152,6 +153,17 @@ async def serve_control(sim: "Simulator", *, task_status: trio.TaskStatus[None] 
                 await trio.serve_listeners(lambda s: _attend(sim, s), [listener], handler_nursery=nursery)
         finally:
             Path(path).unlink(missing_ok=True)
+
+
+async def _remove_stale(path: Path) -> None:
+    """Remove the socket of a simulator that was killed; one that still answers is left alone."""
+    try:
+        with trio.socket.socket(trio.socket.AF_UNIX) as probe:
+            await probe.connect(str(path))
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass
 
 
 async def _attend(sim: "Simulator", stream: trio.SocketStream) -> None:

@@ -43,6 +43,15 @@ for (const name of ['conn.auth_code_change', 'conn.authenticated', 'conn.logout'
     tell(JSON.stringify([name, plain ?? null, Math.round(performance.now())]));
   });
 }
+let main = false;
+function check() {
+  const now = WPP.isFullReady && WPP.conn.isAuthenticated() && WPP.whatsapp.Stream.mode === 'MAIN' &&
+    WPP.whatsapp.Socket.state === 'CONNECTED';
+  if (now && !main) tell(JSON.stringify(['main', null, Math.round(performance.now())]));
+  main = now;
+}
+WPP.loader.onFullReady(() => setTimeout(check));
+WPP.loader.onInjected(() => { for (const each of [WPP.whatsapp.Socket, WPP.whatsapp.Stream]) each.on('all', check); });
 WPP.loader.onInjected(() => WPP.whatsapp.Socket.on('change:state', (_, state) =>
   tell(JSON.stringify(['socket', state, Math.round(performance.now())]))));
 tell(JSON.stringify(['document', null, Math.round(performance.now())]));
@@ -161,12 +170,8 @@ class Page:
                 return str(data["fullCode"])
 
     async def main(self) -> None:
-        """Wait until the page is linked, loaded and connected."""
-        while not await self.evaluate("typeof WPP !== 'undefined' && WPP.isFullReady && WPP.conn.isAuthenticated() && "
-                                      "WPP.whatsapp.Stream.mode === 'MAIN' && WPP.whatsapp.Socket.state === 'CONNECTED'"):  # fmt: skip
-            self._news = trio.Event()
-            with trio.move_on_after(0.2):  # the library tells some of these only by its properties
-                await self._news.wait()
+        """Wait until the page has come to be linked, loaded and connected."""
+        await self.event("main")
 
 
 @asynccontextmanager
