@@ -21,7 +21,7 @@ def document(version: str) -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(types, schemas, strict=True))
     params_of = {kind: components.pop(kind.__name__) for kind in {m.params for m in methods}}
-    return {
+    described = {
         "openrpc": "1.3.2",
         "info": {
             "title": "wasup",
@@ -37,6 +37,8 @@ def document(version: str) -> dict[str, Any]:
         "x-notifications": {NOTIFICATION: schema_of[EventNotification]},
         "x-events": {type_: schema_of[data] for type_, data in EVENT_DATA.items()},
     }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(described))
+    return plain
 
 
 def _method(method: Method, params: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -86,8 +86,8 @@ class Client:
         sessions: Sequence[str] | None = None,
         types: Sequence[str] | None = None,
         after: int | None = None,
-    ) -> Iterator[Event]:
-        """Be told of events from now on, of some sessions or types, or all: iterate over what is returned.
+    ) -> Generator[Event, None, None]:
+        """Be told of events from now on, of some sessions or types, or all: iterate over what is returned; `close` ends it.
 
         With `after` (a seq) what followed that event comes first. No event is lost or repeated, however
         slowly they are taken, as long as the daemon keeps the connection; the iterator raises
@@ -97,7 +97,7 @@ class Client:
         self._subscribe(feed)
         return self._iterate(feed)
 
-    def _iterate(self, feed: Feed) -> Iterator[Event]:
+    def _iterate(self, feed: Feed) -> Generator[Event, None, None]:
         try:
             while True:
                 while not feed:

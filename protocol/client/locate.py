@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 def socket_candidates(explicit: str | None, env: Mapping[str, str]) -> list[str]:
-    """Return the paths to try, in order; one that is named, by argument or `$WASUP_SOCKET`, is the only one."""
+    """Return the paths to try, in order: one that is named, here or by `$WASUP_SOCKET`, or the usual ones."""
     named = explicit or env.get("WASUP_SOCKET")
     if named:
         return [named]
