@@ -1,0 +1,1 @@
+"""What is said on the channel between the daemon and its clients."""

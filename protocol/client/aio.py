@@ -21,18 +21,18 @@ _UNSUBSCRIBE_S = 2
 
 
 @asynccontextmanager
-async def connect(socket: str | None = None) -> AsyncIterator["Client"]:
-    """Connect to the daemon at `socket`, `$WASUP_SOCKET` or the usual places, for the length of the block.
+async def connect(path: str | None = None) -> AsyncIterator["Client"]:
+    """Connect to the daemon at `path`, `$WASUP_SOCKET` or the usual places, for the length of the block.
 
     Raises DaemonUnreachable, with the paths tried. Leaving the block closes the connection; exceptions of
     the block come out as they are, in no group.
     """
     tried = []
-    for path in socket_candidates(socket, os.environ):
+    for candidate in socket_candidates(path, os.environ):
         try:
-            stream = await trio.open_unix_socket(path)
+            stream = await trio.open_unix_socket(candidate)
         except OSError as error:
-            tried.append((path, error.strerror or str(error)))
+            tried.append((candidate, error.strerror or str(error)))
             continue
         async with client_over(stream) as client:
             yield client

@@ -87,8 +87,9 @@ class Client:
         types: Sequence[str] | None = None,
         after: int | None = None,
     ) -> Generator[Event, None, None]:
-        """Be told of events from now on, of some sessions or types, or all: iterate over what is returned; `close` ends it.
+        """Be told of events from now on, of some sessions or types, or all.
 
+        Iterate over what is returned; its `close` ends the subscription, as leaving a `for` over it does.
         With `after` (a seq) what followed that event comes first. No event is lost or repeated, however
         slowly they are taken, as long as the daemon keeps the connection; the iterator raises
         ConnectionLost when it is gone. Calls may be made while iterating.

@@ -1,7 +1,6 @@
-"""The wire: the examples of the JSON-RPC 2.0 specification, any cut of the stream, any garbage."""
+"""The wire: what is no request, any cut of the stream, any garbage, and what clients make of answers."""
 
 import itertools
-from typing import Any
 
 import msgspec
 import pytest
@@ -14,9 +13,7 @@ from protocol.jsonrpc import (
     Batch,
     ClientDecoder,
     Decoder,
-    Incoming,
     Invalid,
-    Notification,
     Request,
     Response,
     Told,
@@ -28,144 +25,8 @@ from protocol.jsonrpc import (
     encode_result,
 )
 
-LIMIT = 4096
-
-
-def decode(data: bytes) -> list[Incoming]:
-    return Decoder(LIMIT).feed(data)
-
-
-def plain(incoming: Incoming) -> object:
-    """What came in, as something that can be compared."""
-    match incoming:
-        case Request(id=id_, method=method, params=params):
-            return ("request", id_, method, bytes(params))
-        case Notification(method=method, params=params):
-            return ("notification", method, bytes(params))
-        case Batch(items=items):
-            return [plain(item) for item in items]
-        case Invalid(id=id_, error=error):
-            return ("invalid", id_, error.to_wire())
-        case TooLong(error=error):
-            return ("too long", error.to_wire())
-
-
-def perform(item: Request | Notification | Invalid) -> bytes | None:
-    """A server that has the methods of the specification's examples, by name."""
-    match item:
-        case Invalid(id=id_, error=error):
-            return encode_error(id_, error)
-        case Notification():
-            return None
-        case Request(id=id_, method="subtract", params=params):
-            numbers = msgspec.json.decode(params)
-            return encode_result(id_, numbers["minuend"] - numbers["subtrahend"])
-        case Request(id=id_, method="get_data"):
-            return encode_result(id_, ["hello", 5])
-        case Request(id=id_):
-            return encode_error(id_, RpcError("METHOD_NOT_FOUND"))
-
-
-def answer(line: bytes) -> Any:
-    """What that server answers, with the number of an error alone; None for nothing."""
-    (incoming,) = decode(line + b"\n")
-    match incoming:
-        case TooLong():
-            raise AssertionError
-        case Batch(items=items):
-            sent = encode_batch([a for a in map(perform, items) if a is not None])
-        case _:
-            sent = perform(incoming)
-    if sent is None:
-        return None
-    assert sent.count(b"\n") == 1
-    found = msgspec.json.decode(sent)
-    for each in found if isinstance(found, list) else [found]:
-        assert each["jsonrpc"] == "2.0"
-        if "error" in each:
-            each["error"] = each["error"]["code"]
-    return found
-
-
-def ok(id_: object, result: object) -> dict[str, object]:
-    return {"jsonrpc": "2.0", "id": id_, "result": result}
-
-
-def failed(id_: object, number: int) -> dict[str, object]:
-    return {"jsonrpc": "2.0", "id": id_, "error": number}
-
-
-# https://www.jsonrpc.org/specification#examples, line breaks removed. Positional params: -32602.
-EXAMPLES: list[tuple[str, bytes, object]] = [
-    (
-        "positional parameters",
-        b'{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}',
-        failed(1, -32602),
-    ),
-    (
-        "positional parameters, the other way round",
-        b'{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": 2}',
-        failed(2, -32602),
-    ),
-    (
-        "named parameters",
-        b'{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}',
-        ok(3, 19),
-    ),
-    (
-        "named parameters, the other way round",
-        b'{"jsonrpc": "2.0", "method": "subtract", "params": {"minuend": 42, "subtrahend": 23}, "id": 4}',
-        ok(4, 19),
-    ),
-    ("a notification", b'{"jsonrpc": "2.0", "method": "update", "params": [1,2,3,4,5]}', None),
-    ("a notification without params", b'{"jsonrpc": "2.0", "method": "foobar"}', None),
-    ("no such method", b'{"jsonrpc": "2.0", "method": "foobar", "id": "1"}', failed("1", -32601)),
-    (
-        "invalid JSON",
-        b'{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]',
-        failed(None, -32700),
-    ),
-    (
-        "invalid request",
-        b'{"jsonrpc": "2.0", "method": 1, "params": "bar"}',
-        failed(None, -32600),
-    ),
-    (
-        "batch, invalid JSON",
-        b'[ {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},  {"jsonrpc": "2.0", "method"]',
-        failed(None, -32700),
-    ),
-    ("empty batch", b"[]", failed(None, -32600)),
-    ("invalid batch, not empty", b"[1]", [failed(None, -32600)]),
-    ("invalid batch", b"[1,2,3]", [failed(None, -32600)] * 3),
-    (
-        "batch",
-        b'[ {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},'
-        b' {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]},'
-        b' {"jsonrpc": "2.0", "method": "subtract", "params": [42,23], "id": "2"},'
-        b' {"foo": "boo"},'
-        b' {"jsonrpc": "2.0", "method": "foo.get", "params": {"name": "myself"}, "id": "5"},'
-        b' {"jsonrpc": "2.0", "method": "get_data", "id": "9"} ]',
-        [
-            failed("1", -32602),
-            failed("2", -32602),
-            failed(None, -32600),
-            failed("5", -32601),
-            ok("9", ["hello", 5]),
-        ],
-    ),
-    (
-        "batch of notifications",
-        b'[ {"jsonrpc": "2.0", "method": "notify_sum", "params": [1,2,4]},'
-        b' {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]} ]',
-        None,
-    ),
-]
-
-
-@pytest.mark.parametrize(("line", "expected"), [e[1:] for e in EXAMPLES], ids=[e[0] for e in EXAMPLES])
-def test_the_examples_of_the_specification(line: bytes, expected: object) -> None:
-    assert answer(line) == expected
+from .answering import LIMIT, answer, decode, failed, ok, plain
+from .test_jsonrpc_specification import EXAMPLES
 
 
 @pytest.mark.parametrize("id_", ["a", "", 0, -1, 1, 1.5, 2**64, -(2**70), None])
