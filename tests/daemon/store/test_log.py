@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.store import events, open_store
-from daemon.store.log import Ring
+from daemon.store.log import Committed, EventLog, Ring
 from daemon.store.records import event
 from protocol.errors import RpcError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.store import Store, Subscription
+    from daemon.store.events import Page
 
 TYPES = ("session.status", "session.qr", "session.connected")
 SESSIONS = ("a", "b", "c")
@@ -287,3 +288,17 @@ async def test_subscriptions_miss_nothing_and_repeat_nothing(
                     await wait_all_tasks_blocked()
                     for session in SESSIONS:
                         store.record(append(LAST, session))
+
+
+def test_what_is_not_wanted_does_not_hide_what_is() -> None:
+    """Two commits before the subscriber's task runs: the first is for it, the second is not."""
+    log = EventLog(nobody_reads)
+    with log.subscribe(sessions=["a"]) as subscription:
+        log.park(subscription, waits=True)
+        for seq, session in ((1, "a"), (2, "b")):
+            log.publish(Committed((event(seq, 1, "session.qr", session, "{}", None),), 1, seq))
+        assert [each.seq for each in subscription.take() or ()] == [1]
+
+
+async def nobody_reads(query: object) -> Page:
+    raise AssertionError(query)
