@@ -42,6 +42,7 @@ async def run(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_
     """
     _log.info("daemon_starting", version=version("wasup"), pid=os.getpid(), state_dir=str(config.state_dir))
     _log.info("sessions_permanent", timeout_minutes=0, cleanup_interval_minutes=0, never_expire=True)
+    config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sock = listener.bind(config.rpc.socket)
     try:
         async with _bare_errors(), open_store(config.state_dir / "wasup.db") as store:

@@ -16,7 +16,6 @@ from .models import (
     EventType,
     Message,
     Record,
-    Restarts,
     SessionStatus,
     Time,
 )
@@ -77,9 +76,10 @@ class SessionConnectedData(Record, frozen=True, kw_only=True):
 
 
 class SessionDisconnectedData(Record, frozen=True, kw_only=True):
-    """Why the connection ended."""
+    """Why the connection ended; `cause` is the death behind a RESTART_LIMIT_EXCEEDED."""
 
     reason: str
+    cause: str | UnsetType = UNSET
 
 
 class SessionRestartingData(Record, frozen=True, kw_only=True):
@@ -91,9 +91,14 @@ class SessionRestartingData(Record, frozen=True, kw_only=True):
 
 
 class SessionRestartLimitData(Record, frozen=True, kw_only=True):
-    """The restart policy gave up, with its ledger."""
+    """The restart policy gave up: the last death, the restarts that were spent, seconds until a new budget.
 
-    restarts: Restarts
+    `revive_in` is None where there will be none until somebody starts the session.
+    """
+
+    reason: str
+    attempts: int
+    revive_in: float | None = None
 
 
 class SessionRecoveredData(Record, frozen=True, kw_only=True):

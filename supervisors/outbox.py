@@ -80,7 +80,7 @@ class Outbox:
                     if answer.code == "NOT_READY":
                         return
                     code = answer.code if answer.code == "RECIPIENT_NOT_FOUND" else "PAGE_ERROR"
-                    self._journal.failed(message.message_id, code, f"{answer.name}: {answer.message}")
+                    self._journal.failed(message.message_id, code, answer.message)
                 elif answer.ack > 0 or answer.result == "OK":
                     self._journal.settled(message.message_id, max(1, answer.ack))
                 elif answer.result is not None:

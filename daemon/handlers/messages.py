@@ -44,6 +44,7 @@ async def send(service: Service, _call: Call, params: MessageSendParams) -> Mess
             id=message_id,
             chat_id=params.recipient,
             at_ms=at_ms,
+            sender=session.facts.wid,
             idempotency_key=params.idempotency_key,
             queue_limit=service.config.messages.queue_limit,
         )

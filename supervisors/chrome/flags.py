@@ -77,6 +77,7 @@ FEATURES_OFF: Final = (
     "AutofillServerCommunication",
     "DialMediaRouteProvider",
     "InterestFeedContentSuggestions",
+    "NetworkTimeServiceQuerying",
 )
 FEATURES_ON: Final = ("NetworkServiceInProcess2",)
 

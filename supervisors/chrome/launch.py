@@ -19,7 +19,14 @@ from attrs import frozen
 
 from supervisors.chrome import flags
 from supervisors.chrome.devtools import Connection
-from supervisors.chrome.errors import BrowserExited, BrowserUnavailable, CallTimeout, ConnectionClosed
+from supervisors.chrome.errors import (
+    BrowserExited,
+    BrowserUnavailable,
+    CallTimeout,
+    ChromeError,
+    ConnectionClosed,
+    ProfileInUse,
+)
 from supervisors.chrome.identity import user_agent
 from supervisors.chrome.process import BrowserProcess, spawn
 from supervisors.chrome.profile import make_private
@@ -41,7 +48,7 @@ ENVIRONMENT_KEPT: Final = frozenset(
     }
 )
 TEMP_DIR_MAX_BYTES: Final = 60
-"""Below it, Chrome puts `org.chromium.Chromium.XXXXXX/SingletonSocket`: 47 bytes of the 107 that are allowed."""
+"""Below it Chrome puts `org.chromium.Chromium.XXXXXX/SingletonSocket`: 47 bytes of the 107 allowed."""
 PROFILE_IN_USE_EXIT: Final = 21
 """chrome::RESULT_CODE_PROFILE_IN_USE, chrome/common/chrome_result_codes.h (Chromium 156)."""
 
@@ -93,6 +100,7 @@ async def open_browser(
 
     Raises:
         BrowserUnavailable: it cannot run on this machine as it is.
+        ProfileInUse: it found another browser on the profile.
         BrowserExited: it ended, or said nothing, before it was ready.
 
     Leaving the block, by whatever way, takes `polite_s` plus `kill_s` seconds at most and is not cancellable;
@@ -120,7 +128,7 @@ async def open_browser(
                 for task, scope in attendants.items():
                     nursery.start_soon(_attend, task, scope)
                 try:
-                    yield await _greet(browser, process, connection, sandbox, launch_timeout_s)
+                    yield await _greet((browser, process, connection), sandbox, profile_dir, launch_timeout_s)
                 finally:
                     await process.end(lambda: _ask_to_close(connection), polite_s=polite_s, kill_s=kill_s)
                     for scope in attendants.values():
@@ -139,9 +147,10 @@ async def _ask_to_close(connection: Connection) -> None:
 
 
 async def _greet(
-    browser: Browser, process: BrowserProcess, connection: Connection, sandbox: bool, timeout_s: float
+    chrome: tuple[Browser, BrowserProcess, Connection], sandbox: bool, profile_dir: Path, timeout_s: float
 ) -> Chrome:
     """Wait until the browser answers, or tell why it does not."""
+    browser, process, connection = chrome
     try:
         version = await connection.call("Browser.getVersion", timeout_s=timeout_s)
     except CallTimeout:
@@ -150,11 +159,11 @@ async def _greet(
         words = await process.final_words()
         with trio.move_on_after(timeout_s):
             await process.wait()
-        raise _classify(process, words, sandbox) from None
+        raise _classify(process, words, sandbox, profile_dir) from None
     return Chrome(browser, process, connection, version["product"])
 
 
-def _classify(process: BrowserProcess, words: str, sandbox: bool) -> BrowserUnavailable | BrowserExited:
+def _classify(process: BrowserProcess, words: str, sandbox: bool, profile_dir: Path) -> ChromeError:
     status = process.exit_status
     if sandbox and refused_by_chrome(words):
         return BrowserUnavailable("Chrome found no usable sandbox.", NO_SANDBOX_ACTION)
@@ -163,6 +172,8 @@ def _classify(process: BrowserProcess, words: str, sandbox: bool) -> BrowserUnav
         return BrowserUnavailable(
             f"The browser lacks a library ({missing}).", "Install it, or install the browser as a package."
         )
+    if status is not None and status.code == PROFILE_IN_USE_EXIT:
+        return ProfileInUse(str(profile_dir), None, "Chrome found another one on it")
     return BrowserExited(status, words)
 
 
