@@ -31,7 +31,8 @@ async def _run(port: int, control: Path) -> None:
         simulator: Simulator = await nursery.start(partial(run, Config(port=port, control_path=control)))
         args = simulator.chrome_args
         sys.stdout.write(
-            f"WhatsApp Web is simulated on 127.0.0.1:{simulator.port}; control socket {simulator.control_path}\n\n"
+            f"WhatsApp Web is simulated on 127.0.0.1:{simulator.port}, controlled by "
+            f"{simulator.control_path}\n\n"
             f"Chrome:  {' '.join(json.dumps(arg) for arg in args)} {simulator.url}\n\n"
             f"wasup's configuration:\n\n[browser]\nextra_args = {json.dumps(args)}\n\nCtrl-C ends it.\n"
         )
@@ -52,7 +53,10 @@ def _accounts(client: Client, _options: argparse.Namespace) -> str:
     lines = []
     for account in client.accounts():
         lines.append(f"{account['number']}  {account['name']}{'  (offline)' if account['offline'] else ''}")
-        lines += [f"  linked    {d['device']}  {'connected' if d['connected'] else 'away'}" for d in account["linked"]]
+        lines += [
+            f"  linked    {d['device']}  {'connected' if d['connected'] else 'away'}"
+            for d in account["linked"]
+        ]
         lines += [f"  contact   {number}  {name}" for number, name in account["contacts"].items()]
         lines += [f"  group     {id_}  {subject}" for id_, subject in account["groups"].items()]
     return "\n".join(lines) or "no accounts yet: they are made when a phone is first named"
@@ -61,7 +65,9 @@ def _accounts(client: Client, _options: argparse.Namespace) -> str:
 def _messages(client: Client, options: argparse.Namespace) -> str:
     marks = {0: " ", 1: "✓", 2: "✓✓", 3: "✓✓ read"}
     lines = [
-        f"{'→' if m['fromMe'] else '←'} {m['chat']}  {m['text']}  {marks.get(m['ack'], '') if m['fromMe'] else ''}"
+        f"→ {m['chat']}  {m['text']}  {marks.get(m['ack'], '')}"
+        if m["fromMe"]
+        else f"← {m['chat']}  {m['text']}"
         for m in client.messages(options.phone)
     ]
     return "\n".join(line.rstrip() for line in lines) or "no messages"
@@ -165,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     state = add("state", _simple("state"), "put a Socket state on the account's pages")
     state.add_argument("--state", required=True, help="CONFLICT, TOS_BLOCK, CONNECTED, …")
     add("rotate", _simple("rotate"), "let every code expire now", phone=False)
+    add("down", _simple("down"), "let nobody reach WhatsApp", phone=False)
+    add("up", _simple("up"), "the end of down", phone=False)
     add("messages", _messages, "what the phone has sent and received")
     ledger = add("ledger", _ledger, "what was submitted, delivered, received")
     ledger.add_argument("--json", action="store_true", help="every entry")

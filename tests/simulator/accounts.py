@@ -1,143 +1,31 @@
-"""Phones, their linked devices, contacts, groups and messages, and what each linked page is owed.
+"""The world of phones: who is there, what is said, what each linked page is owed.
 
 Pure: it knows nothing of sockets, pages or clocks (`now` is an argument). A page is reached through
 a `Link`; a change is announced by calling `World.changed`.
 """
 
 import itertools
-import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from tests.simulator.errors import SimulatorError
 from tests.simulator.ledger import Delivery, Ledger, Reception, Submission
+from tests.simulator.models import (
+    ACK_DELIVERED,
+    ACK_READ,
+    ACK_SENT,
+    MAX_LINKED_DEVICES,
+    Account,
+    Contact,
+    Device,
+    Entry,
+    Frame,
+    Group,
+    Link,
+    Message,
+    new_message_id,
+)
 from tests.simulator.wids import is_group, lid_wid, parse_number, pn_wid
-
-Frame = dict[str, Any]
-
-ACK_SENT, ACK_DELIVERED, ACK_READ = 1, 2, 3
-MAX_LINKED_DEVICES = 4
-
-
-class Link(Protocol):
-    """The open connection of a page."""
-
-    def send(self, frame: Frame) -> None:
-        """Queue a frame for the page; never blocks."""
-
-    def close(self) -> None:
-        """Drop the connection."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """What was said: `sender` is a number, `to` a number or a group's id, `content` what the page shows."""
-
-    id: str
-    sender: str
-    to: str
-    content: Mapping[str, Any]
-    t: int
-
-    @property
-    def text(self) -> str:
-        """The body, or the caption of a file."""
-        return str(self.content.get("caption") or self.content.get("body") or "")
-
-
-@dataclass
-class Entry:
-    """A message as one account sees it."""
-
-    message: Message
-    chat: str
-    from_me: bool
-    ack: int = 0
-    delivered_to: set[str] = field(default_factory=set)
-    read_by: set[str] = field(default_factory=set)
-
-    @property
-    def id(self) -> str:
-        """The message's id."""
-        return self.message.id
-
-    @property
-    def text(self) -> str:
-        """The message's text."""
-        return self.message.text
-
-
-@dataclass
-class Device:
-    """A linked page: what it is owed waits in `pending` until it confirms that it has stored it."""
-
-    id: str
-    name: str
-    pending: dict[int, Frame] = field(default_factory=dict)
-    link: Link | None = None
-    sequence: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-
-    def owe(self, frame: Frame) -> None:
-        """Deliver a frame now if the page is there, and in any case keep it until it is confirmed."""
-        number = next(self.sequence)
-        self.pending[number] = frame = {**frame, "seq": number}
-        if self.link is not None:
-            self.link.send(frame)
-
-
-@dataclass
-class Contact:
-    """An entry of a phone's contact book."""
-
-    number: str
-    name: str
-
-
-@dataclass
-class Group:
-    """A group; `addressing` says whether its members are shown by number (`pn`) or by hidden id (`lid`)."""
-
-    id: str
-    subject: str
-    participants: list[str]
-    created: int
-    addressing: str = "pn"
-
-    def wid_of(self, number: str) -> str:
-        """A member's id inside this group."""
-        return lid_wid(number) if self.addressing == "lid" else pn_wid(number)
-
-
-@dataclass
-class Account:
-    """A phone with WhatsApp on it."""
-
-    number: str
-    name: str
-    contacts: dict[str, Contact] = field(default_factory=dict)
-    devices: dict[str, Device] = field(default_factory=dict)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    offline: bool = False
-    hold_acks: bool = False
-    auto_deliver: bool = True
-    presence_subscriptions: list[str] = field(default_factory=list)
-
-    @property
-    def wid(self) -> str:
-        """The account's id by number."""
-        return pn_wid(self.number)
-
-    @property
-    def lid(self) -> str:
-        """The account's hidden id."""
-        return lid_wid(self.number)
-
-    def owe_all(self, frame: Frame, but: str | None = None) -> None:
-        """Owe a frame to every linked page, except the device `but`."""
-        for device in self.devices.values():
-            if device.id != but:
-                device.owe(frame)
 
 
 class World:
@@ -181,7 +69,9 @@ class World:
         self.changed()
         return contact
 
-    def add_group(self, subject: str, participants: Iterable[str], now: float, addressing: str = "pn") -> Group:
+    def add_group(
+        self, subject: str, participants: Iterable[str], now: float, addressing: str = "pn"
+    ) -> Group:
         """Found a group; every member that is an account sees it."""
         if addressing not in ("pn", "lid"):
             raise SimulatorError(f"addressing is 'pn' or 'lid', not {addressing!r}")
@@ -236,9 +126,14 @@ class World:
         if device is not None:
             self.ledger.submissions.append(
                 Submission(
-                    account.number, message.id, chat, message.text, now,
-                    duplicate=known is not None, accepted=entry is not None,
-                )  # fmt: skip
+                    account.number,
+                    message.id,
+                    chat,
+                    message.text,
+                    now,
+                    duplicate=known is not None,
+                    accepted=entry is not None,
+                )
             )
         if device is not None and device.link is not None:
             if entry is None:
@@ -316,9 +211,14 @@ class World:
         group = self.groups.get(entry.chat)
         account.owe_all(
             {
-                "t": "receipt", "chat": entry.chat, "ids": [entry.id], "ack": ack, "total": entry.ack,
-                "by": group.wid_of(by) if group else None, "ts": int(now),
-            }  # fmt: skip
+                "t": "receipt",
+                "chat": entry.chat,
+                "ids": [entry.id],
+                "ack": ack,
+                "total": entry.ack,
+                "by": group.wid_of(by) if group else None,
+                "ts": int(now),
+            }
         )
         self.changed()
 
@@ -349,7 +249,9 @@ class World:
         if device_id in account.devices:
             return account.devices[device_id]
         if len(account.devices) >= MAX_LINKED_DEVICES:
-            raise SimulatorError(f"{account.number} has {MAX_LINKED_DEVICES} linked devices: unlink one first")
+            raise SimulatorError(
+                f"{account.number} has {MAX_LINKED_DEVICES} linked devices: unlink one first"
+            )
         device = account.devices[device_id] = Device(device_id, name)
         self.changed()
         return device
@@ -402,10 +304,7 @@ class World:
             "t": "sync",
             "contacts": [self.contact_frame(contact) for contact in account.contacts.values()],
             "groups": [self.group_frame(group) for group in self.groups_of(account.number)],
-            "history": [self.message_frame(account, e)["msg"] for e in account.entries.values()] if history else [],
+            "history": [self.message_frame(account, e)["msg"] for e in account.entries.values()]
+            if history
+            else [],
         }
-
-
-def new_message_id() -> str:
-    """An id of the kind that phones choose."""
-    return "3EB0" + secrets.token_hex(9).upper()

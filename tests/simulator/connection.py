@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tests.simulator.accounts import Account, Device, Frame, Message
 from tests.simulator.errors import SimulatorError
+from tests.simulator.models import Account, Device, Frame, Message
 from tests.simulator.wids import is_group, lid_wid, parse_number, pn_wid
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Connection:
         self._turn.set()
 
     async def show_codes(self) -> None:
-        """Show six codes, one after the other, then wait to be asked for more; ends when the page is linked."""
+        """Show six codes, one after the other, then wait to be asked for more; ended by `pair`."""
         timings = self.simulator.config
         with self._unlinked:
             while True:
@@ -114,7 +114,10 @@ class Connection:
                 self.turn_code()
             case {"t": "paired"} if self._pairing_with is not None:
                 account, self._pairing_with = self._pairing_with, None
-                self._admit(account, self.simulator.world.link(account, self.device_id, self.name), history=True)
+                self.name = str(frame.get("name", ""))
+                self._admit(
+                    account, self.simulator.world.link(account, self.device_id, self.name), history=True
+                )
             case {"t": "query", "n": n, "what": str(what)}:
                 try:
                     answer: Frame = {"ok": True, "value": self._query(what, frame)}

@@ -7,13 +7,12 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from tests.simulator.accounts import Entry
 from tests.simulator.errors import SimulatorError
+from tests.simulator.models import Entry
 
 if TYPE_CHECKING:
     from tests.simulator.simulator import Simulator
@@ -37,13 +36,18 @@ async def _info(sim: "Simulator", _params: dict[str, Any]) -> Answer:
 async def _accounts(sim: "Simulator", _params: dict[str, Any]) -> Answer:
     return [
         {
-            "number": a.number, "name": a.name, "offline": a.offline, "messages": len(a.entries),
-            "linked": [{"device": d.id, "name": d.name, "connected": d.link is not None} for d in a.devices.values()],
+            "number": a.number,
+            "name": a.name,
+            "offline": a.offline,
+            "messages": len(a.entries),
+            "linked": [
+                {"device": d.id, "name": d.name, "connected": d.link is not None} for d in a.devices.values()
+            ],
             "contacts": {c.number: c.name for c in a.contacts.values()},
             "groups": {g.id: g.subject for g in sim.world.groups_of(a.number)},
         }
         for a in sim.world.accounts.values()
-    ]  # fmt: skip
+    ]
 
 
 async def _scan(sim: "Simulator", params: dict[str, Any]) -> Answer:
@@ -101,6 +105,14 @@ async def _rotate(sim: "Simulator", _params: dict[str, Any]) -> Answer:
     sim.turn_codes()
 
 
+async def _down(sim: "Simulator", _params: dict[str, Any]) -> Answer:
+    sim.down()
+
+
+async def _up(sim: "Simulator", _params: dict[str, Any]) -> Answer:
+    sim.up()
+
+
 async def _messages(sim: "Simulator", params: dict[str, Any]) -> Answer:
     return [_entry(entry) for entry in sim.phone(params["phone"]).messages]
 
@@ -119,10 +131,25 @@ async def _requests(sim: "Simulator", _params: dict[str, Any]) -> Answer:
 
 
 VERBS: dict[str, Verb] = {
-    "info": _info, "accounts": _accounts, "scan": _scan, "receive": _receive, "write": _write, "read": _read,
-    "contact": _contact, "group": _group, "unlink": _unlink, "offline": _offline, "online": _online,
-    "state": _state, "rotate": _rotate, "messages": _messages, "ledger": _ledger, "requests": _requests,
-}  # fmt: skip
+    "info": _info,
+    "accounts": _accounts,
+    "scan": _scan,
+    "receive": _receive,
+    "write": _write,
+    "read": _read,
+    "contact": _contact,
+    "group": _group,
+    "unlink": _unlink,
+    "offline": _offline,
+    "online": _online,
+    "state": _state,
+    "rotate": _rotate,
+    "down": _down,
+    "up": _up,
+    "messages": _messages,
+    "ledger": _ledger,
+    "requests": _requests,
+}
 
 
 async def perform(sim: "Simulator", request: Any) -> Answer:
@@ -136,32 +163,37 @@ async def perform(sim: "Simulator", request: Any) -> Answer:
         raise SimulatorError(f"{request['verb']} needs {error.args[0]!r}") from None
 
 
-async def serve_control(sim: "Simulator", *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def serve_control(
+    sim: "Simulator", *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Answer on the control socket until cancelled; the socket's file is removed."""
-    path = sim.control_path
+    path = trio.Path(sim.control_path)
     await _remove_stale(path)
     with trio.socket.socket(trio.socket.AF_UNIX) as listening:
         try:
             await listening.bind(str(path))
         except OSError as error:
-            raise SimulatorError(f"cannot listen on {path}: {error.strerror}; is a simulator running there?") from None
+            raise SimulatorError(
+                f"cannot listen on {path}: {error.strerror}; is a simulator running there?"
+            ) from None
         listening.listen(16)
         try:
             async with trio.open_nursery() as nursery:
                 task_status.started()
-                listener = trio.SocketListener(listening)
-                await trio.serve_listeners(lambda s: _attend(sim, s), [listener], handler_nursery=nursery)
+                while True:
+                    accepted, _ = await listening.accept()
+                    nursery.start_soon(_attend, sim, trio.SocketStream(accepted))
         finally:
-            Path(path).unlink(missing_ok=True)
+            sim.control_path.unlink(missing_ok=True)
 
 
-async def _remove_stale(path: Path) -> None:
+async def _remove_stale(path: trio.Path) -> None:
     """Remove the socket of a simulator that was killed; one that still answers is left alone."""
     try:
         with trio.socket.socket(trio.socket.AF_UNIX) as probe:
             await probe.connect(str(path))
     except ConnectionRefusedError:
-        path.unlink(missing_ok=True)
+        await path.unlink(missing_ok=True)
     except OSError:
         pass
 

@@ -10,9 +10,9 @@ import trio
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
 
-from tests.simulator.accounts import ACK_DELIVERED, Account, Entry, Message, new_message_id
 from tests.simulator.errors import SimulatorError
 from tests.simulator.ledger import Delivery, Reception, Submission
+from tests.simulator.models import ACK_DELIVERED, Account, Entry, Message, new_message_id
 from tests.simulator.wids import parse_number, pn_wid
 
 if TYPE_CHECKING:
@@ -100,14 +100,18 @@ class Phone:
     def _find_page(self, text: str) -> "Connection":
         ref, *keys = text.strip().split(",")
         if not ref.startswith("2@") or len(keys) != 3:
-            raise SimulatorError("this is not a WhatsApp code: it has four parts, and the first begins with 2@")
+            raise SimulatorError(
+                "this is not a WhatsApp code: it has four parts, and the first begins with 2@"
+            )
         page = self._simulator.issued.get(ref)
         if page is None:
             raise SimulatorError("this code was not issued by this simulator")
         if page.ref != ref:
             raise SimulatorError("this code has expired: scan the one that is shown now")
         if page.keys != keys:
-            raise SimulatorError("this code's keys are not those of the page that shows it: it was mangled on the way")
+            raise SimulatorError(
+                "this code's keys are not those of the page that shows it: it was mangled on the way"
+            )
         return page
 
     async def _pair(self, page: "Connection", wait: bool) -> str:
@@ -126,13 +130,17 @@ class Phone:
     def unlink(self, device_id: str | None = None, reason: str = "unknown_companion") -> None:
         """Take one linked device, or all, off the list."""
         if device_id is not None and device_id not in self.account.devices:
-            raise SimulatorError(f"{self.number} has no linked device {device_id!r}; it has {self.linked or 'none'}")
+            raise SimulatorError(
+                f"{self.number} has no linked device {device_id!r}; it has {self.linked or 'none'}"
+            )
         for linked in [device_id] if device_id else self.linked:
             self._world.unlink(self.account, linked, reason)
 
     # Messages
 
-    def receive(self, from_: str, text: str, group: str | None = None, message_id: str | None = None) -> Entry:
+    def receive(
+        self, from_: str, text: str, group: str | None = None, message_id: str | None = None
+    ) -> Entry:
         """Somebody writes to this account, or to a group it is in."""
         return self._world.receive(self.account, from_, text, time.time(), group=group, id=message_id)
 
@@ -148,7 +156,7 @@ class Phone:
         return entry
 
     def read(self, chat: str, by: str | None = None) -> int:
-        """Whoever is at the other end (in a group: everybody, or `by`) reads what was sent; how many that were."""
+        """The other end (of a group: everybody, or `by`) reads what was sent; how many messages."""
         return self._world.read_sent(self.account, chat, by, time.time())
 
     def deliver(self) -> None:
@@ -198,7 +206,7 @@ class Phone:
             self.deliver()
 
     def push_state(self, state: str, **stream: object) -> None:
-        """Put a Socket state (`CONFLICT`, `TOS_BLOCK`, …), and if given Stream's mode, info, needsUpdate, on the pages."""
+        """Put a Socket state (`CONFLICT`, …) on the pages; `stream` may have mode, info, needsUpdate."""
         self._push({"t": "state", "state": state, **stream})
 
     def push_backend_event(self, name: str) -> None:
@@ -222,11 +230,11 @@ def read_code(image: bytes | str) -> str:
         image = base64.b64decode(data)
     try:
         with Image.open(io.BytesIO(image)) as picture:
-            codes = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode)
+            codes = zxingcpp.read_barcodes(
+                picture.convert("L"), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+            )
     except UnidentifiedImageError:
         raise SimulatorError("this is not a picture") from None
     if not codes:
         raise SimulatorError("there is no code in this picture")
     return str(codes[0].text)
-
-

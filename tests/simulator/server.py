@@ -24,8 +24,9 @@ PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 # connect-src is as strict as WhatsApp's own; images may come from anywhere, as there.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' wss://web.whatsapp.com "
-    "https://web.whatsapp.com; img-src 'self' data: blob: https:; media-src 'self' data: blob:; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self' wss://web.whatsapp.com https://web.whatsapp.com; "
+    "img-src 'self' data: blob: https:; media-src 'self' data: blob:; font-src 'self'; "
     "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 MAX_FRAME_BYTES = 64 * 2**20
@@ -47,6 +48,7 @@ class Server:
     def __init__(self, simulator: "Simulator", port: int = 0) -> None:
         self.simulator = simulator
         self.port = port
+        self.down = False
         self.seen: list[Seen] = []
         self.connections: list[Connection] = []
         self._names: dict[ssl.SSLObject | ssl.SSLSocket, str] = {}
@@ -56,19 +58,27 @@ class Server:
         context = server_context()
         context.sni_callback = self._note_name
         async with trio.open_nursery() as nursery:
-            listeners = await trio.open_ssl_over_tcp_listeners(self.port, context, host="127.0.0.1", https_compatible=True)
-            self.port = listeners[0].transport_listener.socket.getsockname()[1]
+            listeners = await trio.open_ssl_over_tcp_listeners(
+                self.port, context, host="127.0.0.1", https_compatible=True
+            )
+            tcp = listeners[0].transport_listener
+            assert isinstance(tcp, trio.SocketListener)
+            self.port = tcp.socket.getsockname()[1]
             task_status.started()
             await trio.serve_listeners(self._visitor, listeners, handler_nursery=nursery)
 
-    def _note_name(self, tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:
+    def _note_name(
+        self, tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext
+    ) -> None:
         self._names[tls] = name or ""
 
     async def _visitor(self, stream: "trio.SSLStream[trio.SocketStream]") -> None:
         async with stream:
             try:
+                if self.down:
+                    return
                 await stream.do_handshake()
-                await self._converse(stream, self._names.pop(stream._ssl_object, ""))  # noqa: SLF001
+                await self._converse(stream, self._names.pop(stream._ssl_object, ""))
             except (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
                 pass
 
@@ -79,7 +89,7 @@ class Server:
             while True:
                 event = http.next_event()
                 if event is h11.NEED_DATA:
-                    http.receive_data(await stream.receive_some(65536))
+                    http.receive_data(bytes(await stream.receive_some(65536)))
                 elif isinstance(event, h11.Request):
                     request = event
                     if _header(request, b"upgrade").lower() == "websocket":
@@ -111,7 +121,9 @@ class Server:
             return 200, TYPES[file.suffix], file.read_bytes()
         return 404, "text/plain", b"not found\n"
 
-    async def _talk(self, stream: "trio.SSLStream[trio.SocketStream]", request: h11.Request, rest: bytes) -> None:
+    async def _talk(
+        self, stream: "trio.SSLStream[trio.SocketStream]", request: h11.Request, rest: bytes
+    ) -> None:
         socket = WSConnection(ConnectionType.SERVER)
         socket.initiate_upgrade_connection(list(request.headers), request.target.decode())
         connection = Connection(self.simulator)
@@ -167,7 +179,7 @@ class Server:
             data = await stream.receive_some(65536)
             if not data:
                 return
-            socket.receive_data(data)
+            socket.receive_data(bytes(data))
 
 
 def _header(request: h11.Request, name: bytes) -> str:

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from tests.simulator.accounts import Account, World
+from tests.simulator.accounts import World
 from tests.simulator.connection import Connection
 from tests.simulator.control import serve_control
 from tests.simulator.errors import SimulatorError
@@ -18,7 +18,11 @@ from tests.simulator.server import HOST, Seen, Server
 from tests.simulator.sink import Call, Sink
 from tests.simulator.wids import parse_number
 
+if TYPE_CHECKING:
+    from tests.simulator.models import Account
+
 T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -77,7 +81,11 @@ class Simulator:
     @property
     def chrome_args(self) -> list[str]:
         """The arguments that bring a Chrome here, and nowhere else."""
-        rules = [f"MAP {HOST} 127.0.0.1:{self.port}", f"MAP * 127.0.0.1:{self.sink.port}", "EXCLUDE 127.0.0.1"]
+        rules = [
+            f"MAP {HOST} 127.0.0.1:{self.port}",
+            f"MAP * 127.0.0.1:{self.sink.port}",
+            "EXCLUDE 127.0.0.1",
+        ]
         return [f"--host-resolver-rules={','.join(rules)}", "--ignore-certificate-errors"]
 
     @property
@@ -109,12 +117,24 @@ class Simulator:
         for page in self.pages:
             page.turn_code()
 
+    def down(self) -> None:
+        """Nobody reaches WhatsApp: open pages are dropped, and the page itself does not load."""
+        self.server.down = True
+        for page in self.pages:
+            page.close()
+
+    def up(self) -> None:
+        """The end of `down`."""
+        self.server.down = False
+
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until the predicate is true; it is tried whenever anything has changed here."""
         return await self.changes.wait_for(predicate)
 
 
-async def run(config: Config | None = None, *, task_status: trio.TaskStatus[Simulator] = trio.TASK_STATUS_IGNORED) -> None:
+async def run(
+    config: Config | None = None, *, task_status: trio.TaskStatus[Simulator] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Serve until cancelled: `sim = await nursery.start(run, Config())`. Leaves no file behind."""
     simulator = Simulator(config or Config())
     with TemporaryDirectory(prefix="wasup-simulator-") as folder:

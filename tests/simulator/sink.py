@@ -51,7 +51,7 @@ def identify(greeting: bytes) -> Call:
 
 
 def server_name(hello: bytes) -> str:
-    """The server name in a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3), or an empty string."""
+    """The server name in a TLS ClientHello (RFC 8446 4.1.2, RFC 6066 3), or an empty string."""
     try:
         at = 5 + 4 + 2 + 32
         at += 1 + hello[at]
@@ -60,7 +60,10 @@ def server_name(hello: bytes) -> str:
         end = at + 2 + int.from_bytes(hello[at : at + 2], "big")
         at += 2
         while at + 4 <= end:
-            kind, size = int.from_bytes(hello[at : at + 2], "big"), int.from_bytes(hello[at + 2 : at + 4], "big")
+            kind, size = (
+                int.from_bytes(hello[at : at + 2], "big"),
+                int.from_bytes(hello[at + 2 : at + 4], "big"),
+            )
             if kind == 0:
                 length = int.from_bytes(hello[at + 7 : at + 9], "big")
                 return hello[at + 9 : at + 9 + length].decode("ascii")

@@ -1,4 +1,4 @@
-"""A small DevTools driver for these tests alone: a real Chrome over a pipe, with the real wa-js in its page."""
+"""A small DevTools driver for these tests alone: a real Chrome over a pipe, the real wa-js in its page."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import trio
@@ -17,47 +18,31 @@ from tests.simulator import Simulator
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "supervisors/whatsapp/node_modules/@wppconnect/wa-js/dist/wppconnect-wa.js"
 CHROMES = {
-    "shell": [Path("/usr/lib/chromium/chromium-headless-shell")],
-    "new": [Path("/usr/lib/chromium/chromium"), "--headless=new"],
+    "shell": ("/usr/lib/chromium/chromium-headless-shell",),
+    "new": ("/usr/lib/chromium/chromium", "--headless=new"),
 }
 FLAGS = (
-    "--remote-debugging-pipe", "--no-sandbox", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+    "--remote-debugging-pipe",
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-breakpad",
+    "--password-store=basic",
     "--disable-features=SpareRendererForSitePerProcess,WebUIOmniboxPopup,WebUIOmniboxAimPopup,Translate,"
-    "MediaRouter,OptimizationHints", "--password-store=basic", "--disable-breakpad",
-)  # fmt: skip
-CONFIG = {"disableGoogleAnalytics": True, "linkPreviewApiServers": [], "poweredBy": None, "deviceName": "wasup"}
-# What the product's bridge will do: subscribe as soon as the library is there, and hand every event out.
-LISTEN = """
-for (const name of ['conn.auth_code_change', 'conn.authenticated', 'conn.logout', 'conn.logout_reason', 'conn.main_init',
-    'conn.main_ready', 'conn.main_loaded', 'conn.require_auth', 'conn.qrcode_idle', 'conn.stream_mode_changed',
-    'conn.stream_info_changed', 'conn.needs_update', 'conn.backend_event', 'conn.link_code_change', 'chat.new_message',
-    'chat.msg_ack_change', 'chat.new_chat']) {
-  WPP.on(name, (data) => {
-    const plain = name === 'chat.new_message'
-      ? { id: String(data.id), body: data.body, type: data.type, from: String(data.from), t: data.t,
-          author: data.author && String(data.author), fromMe: data.id.fromMe, ack: data.ack }
-      : name === 'chat.msg_ack_change' ? { ack: data.ack, chat: String(data.chat), ids: data.ids.map(String),
-          sender: data.sender && String(data.sender) }
-      : name === 'chat.new_chat' ? String(data.id) : data;
-    tell(JSON.stringify([name, plain ?? null, Math.round(performance.now())]));
-  });
+    "MediaRouter,OptimizationHints",
+)
+CONFIG = {
+    "disableGoogleAnalytics": True,
+    "linkPreviewApiServers": [],
+    "poweredBy": None,
+    "deviceName": "wasup",
 }
-let main = false;
-function check() {
-  const now = WPP.isFullReady && WPP.conn.isAuthenticated() && WPP.whatsapp.Stream.mode === 'MAIN' &&
-    WPP.whatsapp.Socket.state === 'CONNECTED';
-  if (now && !main) tell(JSON.stringify(['main', null, Math.round(performance.now())]));
-  main = now;
-}
-WPP.loader.onFullReady(() => setTimeout(check));
-WPP.loader.onInjected(() => { for (const each of [WPP.whatsapp.Socket, WPP.whatsapp.Stream]) each.on('all', check); });
-WPP.loader.onInjected(() => WPP.whatsapp.Socket.on('change:state', (_, state) =>
-  tell(JSON.stringify(['socket', state, Math.round(performance.now())]))));
-tell(JSON.stringify(['document', null, Math.round(performance.now())]));
-for (const name of ['Injected', 'Ready', 'FullReady'])
-  WPP.loader['on' + name](() => tell(JSON.stringify(['loader.' + name, null, Math.round(performance.now())])));
-"""
+LISTEN = Path(__file__).with_name("listen.js")
 
 
 class PageError(Exception):
@@ -89,7 +74,10 @@ class Page:
             message["sessionId"] = self._session
         async with self._lock:
             await self._write.send_all(json.dumps(message).encode() + b"\0")
-        answer = await receive.receive()
+        try:
+            answer = await receive.receive()
+        except trio.EndOfChannel:
+            raise PageError(f"{method}: the browser has gone") from None
         if "error" in answer:
             raise PageError(f"{method}: {answer['error']['message']}")
         result: dict[str, Any] = answer["result"]
@@ -105,6 +93,8 @@ class Page:
                     self._take(json.loads(message))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
+        for waiting in self._calls.values():
+            waiting.close()
 
     def _take(self, message: dict[str, Any]) -> None:
         if "id" in message:
@@ -131,13 +121,17 @@ class Page:
         await self.call("Runtime.addBinding", name="tell")
         if script is None:
             settings = json.dumps(CONFIG if config is None else config)
-            script = f"if (window === top) {{ window.WPPConfig = {settings}; {BUNDLE.read_text()}\n{LISTEN} }}"
+            script = (
+                f"if (window === top) {{ window.WPPConfig = {settings}; {_read(BUNDLE)}\n{_read(LISTEN)} }}"
+            )
         await self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
         await self.call("Page.navigate", url=url)
 
     async def evaluate(self, expression: str) -> Any:
         """A JavaScript expression's value, awaited."""
-        answer = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        answer = await self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         if "exceptionDetails" in answer:
             thrown = answer["exceptionDetails"]["exception"]
             raise PageError(thrown.get("description", thrown.get("value")))
@@ -152,7 +146,9 @@ class Page:
         while True:
             while self.events:
                 got, data = self.events.popleft()
-                if got == name and all(isinstance(data, dict) and data.get(k) == v for k, v in wanted.items()):
+                if got == name and all(
+                    isinstance(data, dict) and data.get(k) == v for k, v in wanted.items()
+                ):
                     return data
             self._news = trio.Event()
             await self._news.wait()
@@ -174,31 +170,45 @@ class Page:
         await self.event("main")
 
 
+def _read(path: Path) -> str:
+    return path.read_text()
+
+
+def _spawn(arguments: list[str], temporary: str) -> tuple[int, int, int]:
+    """Start Chrome with its pipes on 3 and 4; its pid, and our ends for writing and reading."""
+    (its_in, our_out), (our_in, its_out) = os.pipe(), os.pipe()
+    high = [os.dup2(its_in, 40, inheritable=False), os.dup2(its_out, 41, inheritable=False)]
+    actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
+    pipes = [(os.POSIX_SPAWN_DUP2, high[0], 3), (os.POSIX_SPAWN_DUP2, high[1], 4)]
+    pid = os.posix_spawn(
+        arguments[0],
+        arguments,
+        {**os.environ, "TMPDIR": temporary},
+        file_actions=[*actions, *pipes],
+        setsid=True,
+        setsigdef=[signal.SIGPIPE],
+    )
+    for fd in (its_in, its_out, *high):
+        os.close(fd)
+    return pid, our_out, our_in
+
+
 @asynccontextmanager
 async def browser(sim: Simulator, profile: Path, kind: str = "shell", **options: Any) -> AsyncIterator[Page]:
     """A Chrome on a profile with WhatsApp open; it is killed on leaving, as a crash would."""
-    program, *more = CHROMES[kind]
-    to_chrome, from_chrome = os.pipe(), os.pipe()
-    high = [os.dup2(fd, 40 + i, inheritable=False) for i, fd in enumerate((to_chrome[0], from_chrome[1]))]
-    arguments = [str(program), *map(str, more), *FLAGS, *sim.chrome_args, f"--user-data-dir={profile}", "about:blank"]
-    environment = {**os.environ, "TMPDIR": str(profile)}
-    actions = [(os.POSIX_SPAWN_DUP2, high[0], 3), (os.POSIX_SPAWN_DUP2, high[1], 4)]
-    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    profile.mkdir(exist_ok=True)
-    pid = os.posix_spawn(
-        program, arguments, environment, file_actions=null + actions, setsid=True, setsigdef=[signal.SIGPIPE]
-    )
-    for fd in (to_chrome[0], from_chrome[1], *high):
-        os.close(fd)
-    write, read = trio.lowlevel.FdStream(to_chrome[1]), trio.lowlevel.FdStream(from_chrome[0])
-    try:
-        async with write, read, trio.open_nursery() as nursery:
-            page = Page(pid, write, read)
-            nursery.start_soon(page.listen)
-            await page.open(sim.url, **options)
-            yield page
-            nursery.cancel_scope.cancel()
-    finally:
-        os.killpg(pid, signal.SIGKILL)
-        with trio.CancelScope(shield=True), trio.fail_after(10):
-            await trio.to_thread.run_sync(os.waitpid, pid, 0)
+    # Chrome keeps a socket in TMPDIR, and a socket's path has to be short.
+    with TemporaryDirectory(prefix="w-", ignore_cleanup_errors=True) as temporary:
+        arguments = [*CHROMES[kind], *FLAGS, *sim.chrome_args, f"--user-data-dir={profile}", "about:blank"]
+        pid, out, in_ = _spawn(arguments, temporary)
+        try:
+            async with trio.lowlevel.FdStream(out) as write, trio.lowlevel.FdStream(in_) as read:
+                page = Page(pid, write, read)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(page.listen)
+                    await page.open(sim.url, **options)
+                    yield page
+                    nursery.cancel_scope.cancel()
+        finally:
+            os.killpg(pid, signal.SIGKILL)
+            with trio.CancelScope(shield=True), trio.fail_after(10):
+                await trio.to_thread.run_sync(os.waitpid, pid, 0)

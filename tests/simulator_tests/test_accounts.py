@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.simulator.accounts import ACK_DELIVERED, ACK_READ, ACK_SENT, Account, Device, Frame, Message, World
+from tests.simulator.accounts import World
 from tests.simulator.errors import SimulatorError
+from tests.simulator.models import ACK_DELIVERED, ACK_READ, ACK_SENT, Account, Device, Frame, Message
 from tests.simulator.wids import lid_wid, parse_number, pn_wid
 
 ALICE, BOB, CAROL = "+491701234567", "+491701234568", "+491701234569"
@@ -185,6 +186,8 @@ def test_numbers_that_are_none(number: str) -> None:
         parse_number(number)
 
 
-@pytest.mark.parametrize("number", ["+491701234567", "+49 170 1234567", "491701234567@c.us", "+49 (170) 123-4567"])
+@pytest.mark.parametrize(
+    "number", ["+491701234567", "+49 170 1234567", "491701234567@c.us", "+49 (170) 123-4567"]
+)
 def test_numbers(number: str) -> None:
     assert parse_number(number) == "+491701234567"

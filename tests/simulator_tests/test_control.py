@@ -78,7 +78,9 @@ async def test_a_socket_left_by_a_killed_simulator_is_taken_over(tmp_path: Path)
     with trio.socket.socket(trio.socket.AF_UNIX) as left:
         await left.bind(str(path))
     async with serve(Config(control_path=path)):
-        with pytest.RaisesGroup(pytest.RaisesExc(SimulatorError, match="is a simulator running"), flatten_subgroups=True):
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(SimulatorError, match="is a simulator running"), flatten_subgroups=True
+        ):
             async with serve(Config(control_path=path)):
                 pass
     assert not path.exists()
@@ -116,7 +118,9 @@ async def test_the_server_serves_its_files_and_no_others(sim: Simulator) -> None
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         tcp = await trio.open_tcp_stream("127.0.0.1", sim.port)
         stream = trio.SSLStream(tcp, context, server_hostname="web.whatsapp.com", https_compatible=True)
-        await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: web.whatsapp.com\r\nConnection: close\r\n\r\n".encode())
+        await stream.send_all(
+            f"GET {path} HTTP/1.1\r\nHost: web.whatsapp.com\r\nConnection: close\r\n\r\n".encode()
+        )
         answer = b""
         async for data in stream:
             answer += data
@@ -128,7 +132,9 @@ async def test_the_server_serves_its_files_and_no_others(sim: Simulator) -> None
     assert b"content-security-policy: default-src 'none'; script-src 'self'" in index
     assert (await get("/../server.py")).startswith(b"HTTP/1.1 404")
     assert (await get("/boot.js")).startswith(b"HTTP/1.1 200")
-    assert {(seen.server_name, seen.host) for seen in sim.requests} == {("web.whatsapp.com", "web.whatsapp.com")}
+    assert {(seen.server_name, seen.host) for seen in sim.requests} == {
+        ("web.whatsapp.com", "web.whatsapp.com")
+    }
 
 
 async def test_a_line_that_is_not_json(sim: Simulator) -> None:

@@ -48,7 +48,9 @@ async def test_a_version_that_the_library_supports(sim: Simulator, profile: Path
             await page.code()
             assert await page.evaluate("WPP.version") == "4.6.0"
             version = await page.evaluate("WPP.conn.getBuildConstants().VERSION_STR")
-            least = (await page.evaluate("WPP.supportedWhatsappWeb")).removeprefix(">=").removesuffix("-alpha")
+            least = (
+                (await page.evaluate("WPP.supportedWhatsappWeb")).removeprefix(">=").removesuffix("-alpha")
+            )
             assert [int(part) for part in version.split(".")] >= [int(part) for part in least.split(".")]
             assert await page.evaluate("WPP.conn.isMultiDevice()")
             assert await page.wpp("conn.getStreamData") == {"mode": "QR", "info": "NORMAL"}
@@ -105,7 +107,10 @@ class TestRotation:
         from tests.simulator import serve
 
         with trio.fail_after(30):
-            async with serve(Config(codes=2, first_code_s=2, next_code_s=0.2)) as sim, browser(sim, profile) as page:
+            async with (
+                serve(Config(codes=2, first_code_s=2, next_code_s=0.2)) as sim,
+                browser(sim, profile) as page,
+            ):
                 assert await page.code() != await page.code()
                 await page.event("conn.qrcode_idle")
 

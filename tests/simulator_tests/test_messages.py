@@ -92,7 +92,9 @@ async def test_a_group(sim: Simulator, profile: Path) -> None:
         await page.event("chat.msg_ack_change", ack=3)
         assert await page.evaluate(f"(async () => (await WPP.chat.getMessageById('{key}')).ack)()") == 3
         own = phone.write(group, "from the phone")
-        assert (await page.event("chat.new_message", fromMe=True))["id"] == f"true_{group}_{own.id}_{phone.account.lid}"
+        assert (await page.event("chat.new_message", fromMe=True))[
+            "id"
+        ] == f"true_{group}_{own.id}_{phone.account.lid}"
         names = "(async () => (await WPP.group.getAllGroups()).map(g => g.formattedTitle))()"
         assert await page.evaluate(names) == ["Lab"]
         members = f"(async () => (await WPP.group.getParticipants('{group}')).map(p => p.id.toString()))()"
@@ -125,12 +127,16 @@ async def test_who_exists(sim: Simulator, profile: Path) -> None:
 
 async def test_the_library_refuses_by_name(sim: Simulator, profile: Path) -> None:
     async with linked(sim, profile) as (page, phone):
-        code = "(async () => {{ try {{ return await WPP.chat.{} }} catch (error) {{ return error.code ?? error.message }} }})()"
+        code = (
+            "(async () => {{ try {{ return await WPP.chat.{} }} catch (error) {{ return error.code }} }})()"
+        )
         get = "getMessageById('true_{}_NOTHERE')"
         assert await page.evaluate(code.format(get.format(CHAT))) == "msg_not_found"
         assert await page.evaluate(code.format(get.format("4915113333333@c.us"))) == "chat_not_found"
         text = "sendTextMessage('" + CHAT + "', 'x', {{messageId: '{}'}})"
-        assert await page.evaluate(code.format(text.format(f"false_{CHAT}_X"))) == "message_key_is_not_from_me"
+        assert (
+            await page.evaluate(code.format(text.format(f"false_{CHAT}_X"))) == "message_key_is_not_from_me"
+        )
         other = "message_key_remote_id_is_not_same_of_chat"
         assert await page.evaluate(code.format(text.format("true_4915110000002@c.us_X"))) == other
         assert phone.submissions == []
@@ -141,9 +147,16 @@ async def test_lists(sim: Simulator, profile: Path) -> None:
     group = phone.add_group("Lab", [ADA])
     phone.receive(ADA, "before there was a page")
     async with linked(sim, profile) as (page, _):
-        chats = "(async () => (await WPP.chat.list()).map(c => [c.id.toString(), c.formattedTitle, c.unreadCount]))()"
-        assert await page.evaluate(chats) == [[CHAT, "Ada", 0], ["4915110000002@c.us", "Grace", 0], [group, "Lab", 0]]
-        contacts = "(async () => (await WPP.contact.list({onlyMyContacts: true})).map(c => c.formattedName))()"
+        plain = "c => [c.id.toString(), c.formattedTitle, c.unreadCount]"
+        chats = f"(async () => (await WPP.chat.list()).map({plain}))()"
+        assert await page.evaluate(chats) == [
+            [CHAT, "Ada", 0],
+            ["4915110000002@c.us", "Grace", 0],
+            [group, "Lab", 0],
+        ]
+        contacts = (
+            "(async () => (await WPP.contact.list({onlyMyContacts: true})).map(c => c.formattedName))()"
+        )
         assert await page.evaluate(contacts) == ["Ada", "Grace"]
         assert await texts(page) == ["before there was a page"]
         assert not [name for name, _, _ in page.history if name == "chat.new_message"]
@@ -221,17 +234,33 @@ async def test_offline_and_online(sim: Simulator, profile: Path) -> None:
         assert not any(s.duplicate for s in phone.submissions)
 
 
+async def test_whatsapp_is_out_of_reach(sim: Simulator, profile: Path) -> None:
+    async with linked(sim, profile) as (page, phone):
+        sim.down()
+        await page.event_equal("socket", "TIMEOUT")
+        sim.up()
+        await page.main()
+        await send(page, CHAT, "back")
+        assert [s.text for s in phone.submissions] == ["back"]
+
+
 async def test_order_and_exactly_once_of_many(sim: Simulator, profile: Path) -> None:
     async with linked(sim, profile) as (page, phone):
         await page.evaluate(
-            f"Promise.all([...Array(40).keys()].map(i => WPP.chat.sendTextMessage('{CHAT}', String(i), {{createChat: true}})))"
+            f"Promise.all([...Array(40).keys()].map(i => WPP.chat.sendTextMessage('{CHAT}', String(i))))"
         )
         await phone.wait_for(lambda p: len(p.deliveries) == 40)
         assert [d.text for d in phone.deliveries] == [str(i) for i in range(40)]
         for i in range(40):
             phone.receive(ADA, f"in {i}")
+        while (await page.event("chat.new_message"))["body"] != "in 39":
+            pass
         await phone.wait_for(lambda p: len(p.receptions) == 40)
-        got = [data["body"] for name, data, _ in page.history if name == "chat.new_message" and not data["fromMe"]]
+        got = [
+            data["body"]
+            for name, data, _ in page.history
+            if name == "chat.new_message" and not data["fromMe"]
+        ]
         assert got == [f"in {i}" for i in range(40)]
 
 
