@@ -1,0 +1,5 @@
+"""`python -m daemon.cli` is wasupctl."""
+
+from . import main
+
+main()

@@ -1,0 +1,128 @@
+"""Where wasupctl writes: results on stdout, as people or programs read them; everything else on stderr.
+
+Every text passes through `printable`, and none is read as rich's markup.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .printable import json_text, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STATUS_STYLES = {
+    "connected": "green",
+    "qr_generated": "yellow",
+    "connecting": "cyan",
+    "disconnected": "red",
+    "inactive": "dim",
+    "failed": "red",
+    "queued": "yellow",
+    "sending": "yellow",
+    "cancelled": "dim",
+    "ok": "green",
+    "degraded": "red",
+}
+"""How the words for a status are coloured, on a terminal."""
+
+_UNBOUNDED = 1_000_000
+"""The width of what is not a terminal: nothing is cut off or wrapped there."""
+
+Cell = str | tuple[str, str]
+"""A text, or a text and its style."""
+
+
+class Output:
+    """stdout of this process; rich is imported when a table or a colour needs it."""
+
+    def __init__(self) -> None:
+        self._console: Console | None = None
+
+    def json(self, value: Any) -> None:
+        """Write one JSON document, indented."""
+        _write_utf8(json_text(value, indent=2) + "\n")
+
+    def json_line(self, value: Any) -> None:
+        """Write one JSON document on one line, at once."""
+        _write_utf8(json_text(value, indent=-1) + "\n")
+
+    def line(self, text: str) -> None:
+        """Write a line, at once."""
+        sys.stdout.write(printable(text) + "\n")
+        sys.stdout.flush()
+
+    def cells(self, *cells: Cell) -> None:
+        """Write a line of texts with spaces between them, coloured on a terminal."""
+        if not sys.stdout.isatty():
+            self.line(" ".join(cell if isinstance(cell, str) else cell[0] for cell in cells))
+            return
+        from rich.text import Text
+
+        text = Text(" ").join(_text(cell) for cell in cells)
+        self.console().print(text, soft_wrap=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, shrink: Sequence[str]) -> None:
+        """Write a table; where the terminal is too narrow for it, the columns `shrink` are cut off first."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for column in columns:
+            table.add_column(column, no_wrap=column not in shrink, overflow="ellipsis")
+        for row in rows:
+            table.add_row(*map(_text, row))
+        console = self.console()
+        if console.is_terminal:
+            console.print(table)
+            return
+        with console.capture() as captured:
+            console.print(table)
+        sys.stdout.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
+
+    def section(self, rows: Iterable[tuple[str, Sequence[Cell]]]) -> None:
+        """Write lines of a label and what it stands for, the labels right-aligned."""
+        rows = list(rows)
+        width = max(len(label) for label, _ in rows) + 1
+        for label, cells in rows:
+            self.cells((f"{label + ':':>{width}}", "bold"), *cells)
+
+    def console(self) -> "Console":
+        """Return rich's console on stdout."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(
+                markup=False,
+                highlight=False,
+                emoji=False,
+                width=None if sys.stdout.isatty() else _UNBOUNDED,
+                force_terminal=sys.stdout.isatty(),
+            )
+        return self._console
+
+
+def tell(text: str) -> None:
+    """Write to stderr; `text` may have several lines, each made printable."""
+    for line in text.split("\n"):
+        sys.stderr.write(printable(line) + "\n")
+    sys.stderr.flush()
+
+
+def status_cell(status: object) -> Cell:
+    """Return a status with its colour."""
+    return str(status), STATUS_STYLES.get(str(status), "")
+
+
+def _write_utf8(text: str) -> None:
+    """Write what is UTF-8 whatever the locale says."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+
+
+def _text(cell: Cell) -> Any:
+    from rich.text import Text
+
+    content, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(printable(content), style)

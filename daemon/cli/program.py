@@ -1,0 +1,189 @@
+"""wasupctl as a program: its commands, its global options, and what it ends with."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TextIO
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from protocol.client.errors import CallTimeout, ConnectionLost, DaemonUnreachable
+from protocol.errors import RpcError
+
+from . import lifecycle, link, messages, service, sessions, watch
+from .failures import INTERRUPTED, OK, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE, Failure
+from .invocation import STDIN, Invocation
+from .output import tell
+from .refusal import refused
+from .unreachable import explain
+
+_HELP = "Work with wasupd, the daemon that keeps WhatsApp Web sessions alive."
+_EPILOGUE = """\
+SESSION is a session's id, or a name that no other session has.
+
+Exit codes: 0 done; 1 the daemon answered an error; 2 bad usage; 3 the daemon cannot be reached; 130 Ctrl-C.
+
+With --json, stdout has the result or, with exit code 1, the error, as one JSON document \
+(watch and link: one line each time)."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Carry out a command line; return the exit code. Nothing is raised but KeyboardInterrupt's like."""
+    for name in ("stdout", "stderr"):
+        _make_writable(name)
+    try:
+        code = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except OSError as error:
+        tell(f"wasupctl: {error}")
+        code = REFUSED
+    _silence()
+    return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    program = _Program()
+    try:
+        return program.run(argv)
+    except CycloptsError as error:
+        tell(f"wasupctl: {error}\nTry `wasupctl --help`, or `wasupctl COMMAND --help`.")
+        return USAGE
+    except Failure as failure:
+        if str(failure):
+            tell(f"wasupctl: {failure}")
+        return failure.exit_code
+    except RpcError as error:
+        return program.refuse(error)
+    except DaemonUnreachable as error:
+        tell(f"wasupctl: {explain(error)}")
+        return UNREACHABLE
+    except ConnectionLost as error:
+        if error.refusal is not None:
+            return program.refuse(error.refusal)
+        tell(f"wasupctl: {error}. Whether the daemon has carried the request out is not known.")
+        return UNREACHABLE
+    except CallTimeout as error:
+        tell(f"wasupctl: {error}. Look at the daemon's log: `journalctl -u wasupd`.")
+        return UNREACHABLE
+
+
+class _Program:
+    """The commands, and the invocation that the global options make."""
+
+    def __init__(self) -> None:
+        self._app = _app()
+        self._app.meta.group_parameters = Group("Global options", sort_key=99)
+        self._app.meta.default(self._launch)
+        self._at: Invocation | None = None
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Carry the command line out; raises CycloptsError for what is none, and what commands raise."""
+        try:
+            "".join(argv).encode()
+        except UnicodeEncodeError:
+            tell("wasupctl: An argument is not UTF-8.")
+            return USAGE
+        words = [STDIN if word == "-" else word for word in argv]
+        code = self._app.meta(words, exit_on_error=False, print_error=False)
+        return code if isinstance(code, int) else OK
+
+    def refuse(self, error: RpcError) -> int:
+        """Say what the daemon answered; return the exit code."""
+        if self._at is not None and self._at.as_json:
+            self._at.out.json(error.to_wire())
+        tell(f"wasupctl: {refused(error)}")
+        return REFUSED
+
+    def _launch(
+        self,
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        socket: str | None = None,
+        json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    ) -> int:
+        """Read the global options, wherever they stand, and carry the command out.
+
+        Args:
+            socket: The daemon's socket; else $WASUP_SOCKET, else the usual places.
+            json: Print what the daemon answers, as JSON.
+        """
+        self._at = Invocation(socket, as_json=json)
+        command, bound, ignored = self._app.parse_args(list(tokens), exit_on_error=False, print_error=False)
+        extra: dict[str, Any] = {"at": self._at} if "at" in ignored else {}
+        command(*bound.args, **bound.kwargs, **extra)
+        return OK if tokens else USAGE
+
+
+def _app() -> App:
+    app = App(
+        name="wasupctl",
+        help=_HELP,
+        help_epilogue=_EPILOGUE,
+        help_format="markdown",
+        version=_version,
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
+    for place, (title, commands) in enumerate(_commands().items()):
+        group = Group(title, sort_key=place)
+        for name, command in commands.items():
+            app.command(command, name=name, group=group)
+    return app
+
+
+def _commands() -> dict[str, dict[str, Callable[..., None]]]:
+    return {
+        "Sessions": {
+            "create": sessions.create,
+            "list": sessions.list_,
+            "show": sessions.show,
+            "link": link.link,
+            "start": lifecycle.start,
+            "stop": lifecycle.stop,
+            "restart": lifecycle.restart,
+            "update": sessions.update,
+            "delete": sessions.delete,
+        },
+        "Messages and events": {
+            "send": messages.send,
+            "messages": messages.messages,
+            "watch": watch.watch,
+        },
+        "Daemon": {
+            "health": service.health,
+            "whoami": service.whoami,
+            "call": service.call,
+            "shutdown": service.shutdown,
+        },
+    }
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"wasupctl {version('wasup')}"
+    except PackageNotFoundError:  # run from a copy of the sources
+        return "wasupctl (not installed)"
+
+
+def _make_writable(name: str) -> None:
+    """Have a stream that takes what its encoding cannot say, and one at all where it was closed."""
+    stream: TextIO | None = getattr(sys, name)
+    if stream is None:
+        setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for the life of the process
+    else:
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+
+
+def _silence() -> None:
+    """Drop what is left in stdout if it cannot be written: Python would complain at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
