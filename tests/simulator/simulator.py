@@ -1,7 +1,8 @@
 """The simulator in this process: starts the servers, and is what tests hold in their hands."""
 
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ from tests.simulator.errors import SimulatorError
 from tests.simulator.phone import Phone
 from tests.simulator.server import HOST, Seen, Server
 from tests.simulator.sink import Call, Sink
-from tests.simulator.wids import parse_number
+from tests.simulator.wids import parse_number, pn_wid
 
 if TYPE_CHECKING:
     from tests.simulator.models import Account
@@ -26,7 +27,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Config:
-    """`*_s` are seconds; the codes' lives are WhatsApp's own. Every new phone begins with `contacts`."""
+    """How a simulator is set up.
+
+    `*_s` are seconds; the codes' lives are WhatsApp's own. Every new phone begins with `contacts`
+    (number, name) and founds `groups` (subject, members). `control_path` None: in a folder of its own.
+    """
 
     port: int = 0
     control_path: Path | None = None
@@ -34,6 +39,7 @@ class Config:
     next_code_s: float = 20
     codes: int = 6
     contacts: tuple[tuple[str, str], ...] = (("+4915110000001", "Ada"), ("+4915110000002", "Grace"))
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass
@@ -104,13 +110,19 @@ class Simulator:
         return self.server.connections
 
     def phone(self, number: str, name: str | None = None) -> Phone:
-        """The phone with this number, made on first use with the configured contacts and one group."""
+        """The phone with this number, made on first use with the configured contacts and groups."""
         number = parse_number(number)
         if number not in self.world.accounts:
             account = self.world.account(number, name)
             for contact, called in self.config.contacts:
                 self.world.add_contact(account, contact, called)
+            for subject, members in self.config.groups:
+                self.world.add_group(subject, [number, *members], time.time())
         return Phone(self, self.world.accounts[number])
+
+    def know(self, number: str) -> str:
+        """Put a number on WhatsApp without giving it a phone here; its id."""
+        return pn_wid(self.world.know(number))
 
     def turn_codes(self) -> None:
         """Let every code that is shown expire now."""
@@ -137,8 +149,9 @@ async def run(
 ) -> None:
     """Serve until cancelled: `sim = await nursery.start(run, Config())`. Leaves no file behind."""
     simulator = Simulator(config or Config())
-    with TemporaryDirectory(prefix="wasup-simulator-") as folder:
+    with ExitStack() as stack:
         if simulator.config.control_path is None:
+            folder = stack.enter_context(TemporaryDirectory(prefix="wasup-simulator-"))
             simulator.control_path = Path(folder, "control.sock")
         async with trio.open_nursery() as nursery:
             await nursery.start(simulator.sink.serve)

@@ -112,7 +112,7 @@ async def test_a_reply(sim: Simulator, profile: Path) -> None:
 
 async def test_who_exists(sim: Simulator, profile: Path) -> None:
     async with linked(sim, profile) as (page, phone):
-        sim.world.know("+4915112222222")
+        assert sim.know("+4915112222222") == "4915112222222@c.us"
         exists = "(async () => (await WPP.contact.queryWidExists('{}'))?.wid.toString() ?? null)()"
         assert await page.evaluate(exists.format(CHAT)) == CHAT
         assert await page.evaluate(exists.format("4915112222222@c.us")) == "4915112222222@c.us"
@@ -232,6 +232,21 @@ async def test_offline_and_online(sim: Simulator, profile: Path) -> None:
         await phone.wait_for(lambda p: len(p.deliveries) == 3 and p.receptions)
         assert [s.text for s in phone.submissions] == ["one", "two", "three"]
         assert not any(s.duplicate for s in phone.submissions)
+
+
+async def test_restored_while_offline(sim: Simulator, profile: Path) -> None:
+    async with linked(sim, profile) as (page, phone):
+        await send(page, CHAT, "before")
+    phone.offline()
+    with trio.fail_after(30):
+        async with browser(sim, profile) as page:
+            await page.event("loader.Injected")
+            await page.event_equal("socket", "TIMEOUT")
+            assert await page.wpp("conn.isAuthenticated")
+            assert await page.wpp("conn.isMainReady") is False
+            assert await texts(page) == ["before"]
+            phone.online()
+            await page.main()
 
 
 async def test_whatsapp_is_out_of_reach(sim: Simulator, profile: Path) -> None:
