@@ -1,7 +1,7 @@
 """What supervisors record, as transactions of the store: see `supervisors.journal.Journal`."""
 
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 
 import apsw
 
@@ -34,7 +34,12 @@ class StoreJournal:
         self._activity = activity
 
     def transition(
-        self, state: State, facts: ConnectionFacts, restarts_ms: Sequence[int], events: Sequence[Publish]
+        self,
+        state: State,
+        facts: ConnectionFacts,
+        restarts_ms: Sequence[int],
+        events: Sequence[Publish],
+        recorded: Callable[[], None],
     ) -> None:
         at_ms = now_ms()
 
@@ -60,7 +65,7 @@ class StoreJournal:
                     data=event.data,
                 )
 
-        self._store.record(job)
+        self._store.record(job, recorded)
 
     def received(self, message: PageMessage, *, recovered: bool) -> None:
         at_ms = self._touch()

@@ -14,7 +14,7 @@ from supervisors.chrome.errors import BrowserUnavailable
 from supervisors.chrome.locate import Browser, locate
 from supervisors.incarnation import Incarnation, Workplace
 from supervisors.journal import ConnectionFacts, Journal
-from supervisors.machine import Phase, State
+from supervisors.machine import State
 from supervisors.session import Session
 from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import library
@@ -115,7 +115,7 @@ class Fleet:
         for session in self:
             session.give(machine.Shutdown())
         for session in self:
-            await session.reached(lambda state: state.phase is Phase.DOWN)
+            await session.ended()
 
     async def find_workplace(self) -> Workplace:
         """Return what a life needs; looks for the browser and the page library the first time.

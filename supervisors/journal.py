@@ -5,7 +5,7 @@ their order, and nobody is told of one before it is durable. What must be durabl
 awaited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -43,9 +43,17 @@ class Journal(Protocol):
     """The record of one session."""
 
     def transition(
-        self, state: State, facts: ConnectionFacts, restarts_ms: Sequence[int], events: Sequence[Publish]
+        self,
+        state: State,
+        facts: ConnectionFacts,
+        restarts_ms: Sequence[int],
+        events: Sequence[Publish],
+        recorded: Callable[[], None],
     ) -> None:
-        """Record what the session has become, with the events that tell it; `restarts_ms` is the ledger."""
+        """Record what the session has become, with the events that tell it; `restarts_ms` is the ledger.
+
+        `recorded` is called, from trio's thread, when it is durable.
+        """
 
     def received(self, message: PageMessage, *, recovered: bool) -> None:
         """Record a message that the page has; one that is known already is dropped."""

@@ -11,6 +11,7 @@ What a life of the session (browser, page, bridge) does is none of its business:
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -74,12 +75,14 @@ class Session:
         self.journal = journal
         self.rules = rules
         self.state = State() if state is None else state
+        self.told = self.state  # what clients may be told: the state as far as it is durable
         self.facts = ConnectionFacts() if facts is None else facts
         self.device_name = device_name
         self.qr: QrCode | None = None
         self.life: Life | None = None
         self._begin = begin
         self._nursery: trio.Nursery | None = None
+        self._recording = 0
         self._launch_waits = False
         self._leaving = trio.CancelScope()
         self._changed = trio.Event()
@@ -87,10 +90,20 @@ class Session:
     # -- for those who ask
 
     async def reached(self, condition: Callable[[State], bool]) -> State:
-        """Wait until the state meets `condition`; return it. Cancelling leaves nothing behind."""
-        while not condition(self.state):
+        """Wait until the state, as it may be told, meets `condition`; return it."""
+        while not condition(self.told):
             await self._changed.wait()
-        return self.state
+        return self.told
+
+    async def recorded(self) -> None:
+        """Wait until everything that has happened so far is durable, and may be told."""
+        while self._recording:
+            await self._changed.wait()
+
+    async def ended(self) -> None:
+        """Wait until there is no browser, whether that could be recorded or not."""
+        while self.state.phase is not Phase.DOWN:
+            await self._changed.wait()
 
     def restarts_ms(self) -> tuple[int, ...]:
         """Return the restarts of the current window as epoch milliseconds, oldest first."""
@@ -112,7 +125,11 @@ class Session:
             self.qr = None
         published = [action for action in actions if isinstance(action, machine.Publish)]
         if published or self.state.desired != before.desired or self.state.ledger != before.ledger:
-            self.journal.transition(self.state, self.facts, self.restarts_ms(), published)
+            self._recording += 1
+            recorded = partial(self._note_recorded, self.state)
+            self.journal.transition(self.state, self.facts, self.restarts_ms(), published, recorded)
+        elif not self._recording:
+            self.told = self.state
         for action in actions:
             self._perform(action)
         if before.status != self.state.status:
@@ -124,6 +141,14 @@ class Session:
                 reason=self.state.reason,
                 detail=self.state.detail,
             )
+        self._announce()
+
+    def _note_recorded(self, state: State) -> None:
+        self._recording -= 1
+        self.told = state if self._recording else self.state
+        self._announce()
+
+    def _announce(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 

@@ -27,7 +27,7 @@ from supervisors.whatsapp import library
 
 
 async def health(service: Service, _call: Call, _params: NoParams) -> Health:
-    statuses = Counter(session.state.status for session in service.fleet)
+    statuses = Counter(session.told.status for session in service.fleet)
     problems = tuple(_problems(service))
     return Health(
         status="degraded" if problems else "ok",
@@ -80,7 +80,7 @@ def _problems(service: Service) -> list[Problem]:
             )
         )
     for session in service.fleet:
-        state = session.state
+        state = session.told
         spec = ERRORS.get(state.reason or "")
         if state.status == "disconnected" and spec is not None:
             message = state.detail or spec.message

@@ -92,8 +92,8 @@ async def get(service: Service, _call: Call, params: SessionParams) -> Session:
 def status(service: Service, _call: Call, params: SessionParams) -> SessionStatusResult:
     session = service.session(params.session_id)
     return SessionStatusResult(
-        status=session.state.status,
-        reason=session.state.reason,
+        status=session.told.status,
+        reason=session.told.reason,
         phone_number=session.facts.phone_number,
         last_activity=_time(service.activity.get(session.id)),
         qr_available=session.qr is not None and session.qr.expires_at_ms > now_ms(),
@@ -124,21 +124,25 @@ async def update(service: Service, _call: Call, params: SessionUpdateParams) -> 
 
 
 async def start(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
-    session = service.session(params.session_id)
-    session.give(machine.Start())
-    return await _started(session, params)
+    return await _start(service, params, machine.Start())
 
 
 async def restart(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
-    session = service.session(params.session_id)
-    session.give(machine.RestartNow())
-    return await _started(session, params)
+    return await _start(service, params, machine.RestartNow())
 
 
-async def _started(session: supervised.Session, params: LifecycleParams) -> StatusResult:
+async def _start(
+    service: Service, params: LifecycleParams, command: machine.Start | machine.RestartNow
+) -> StatusResult:
     """Answer at once, or when there is a QR, a connection, or no hope. Raises why there is none."""
+    session = service.session(params.session_id)
+    if service.store.trouble is not None:
+        raise RpcError("STORE_FULL", service.store.trouble)
+    session.give(command)
+    status = session.state.status
+    await session.recorded()
     if not params.wait:
-        return StatusResult(status=session.state.status)
+        return StatusResult(status=status)
 
     def decided(state: State) -> bool:
         return state.status in ("qr_generated", "connected", "inactive") or (
@@ -155,7 +159,7 @@ async def _started(session: supervised.Session, params: LifecycleParams) -> Stat
 
 def failure(session: supervised.Session) -> RpcError:
     """Return the error that a session was given up with."""
-    state = session.state
+    state = session.told
     spec = ERRORS.get(state.reason or "", ERRORS["BROWSER_UNAVAILABLE"])
     return RpcError(spec.code, state.detail, reason=state.reason, restarts=restarts(session))
 
@@ -180,8 +184,8 @@ async def _reached(session: supervised.Session, condition: Any, timeout_s: float
     raise RpcError(
         "PAGE_TIMEOUT",
         f"The session did not reach {what} within {timeout_s:g} s",
-        currentStatus=session.state.status,
-        reason=session.state.reason,
+        currentStatus=session.told.status,
+        reason=session.told.reason,
         action="Wait on with session.wait; session.status tells how it is.",
     )
 
@@ -189,10 +193,10 @@ async def _reached(session: supervised.Session, condition: Any, timeout_s: float
 def qr(service: Service, _call: Call, params: SessionQrParams) -> SessionQrResult:
     session = service.session(params.session_id)
     code = session.qr
-    if session.state.status != "qr_generated":
-        raise RpcError("QR_NOT_AVAILABLE", currentStatus=session.state.status, reason=session.state.reason)
+    if session.told.status != "qr_generated":
+        raise RpcError("QR_NOT_AVAILABLE", currentStatus=session.told.status, reason=session.told.reason)
     if code is None or code.expires_at_ms <= now_ms():
-        raise RpcError("QR_CODE_EXPIRED", currentStatus=session.state.status)
+        raise RpcError("QR_CODE_EXPIRED", currentStatus=session.told.status)
     return SessionQrResult(
         qr_code=pictures.render(code.text, params.format),
         qr_text=code.text,
@@ -243,7 +247,7 @@ def restarts(session: supervised.Session) -> Restarts:
     done = session.restarts_ms()
     settings = session.rules.restart
     now, wall_s = trio.current_time(), time.time()
-    allowed = policy.next_allowed(session.state.ledger, settings, now)
+    allowed = policy.next_allowed(session.told.ledger, settings, now)
     return Restarts(
         count=len(done),
         first_attempt=_time(done[0] if done else None),

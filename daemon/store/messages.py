@@ -139,7 +139,8 @@ def _observe(
         sender=message.sender,
         recipient=message.recipient,
         status=status,
-        at=message.timestamp,
+        # WhatsApp's times are whole seconds: within one, what is seen later comes later.
+        at=min(at_ms, message.timestamp + 999),
         timestamp=message.timestamp,
         created_at=at_ms,
         updated_at=at_ms,

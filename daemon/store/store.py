@@ -59,14 +59,17 @@ class Store:
         """
         return await self._writer.write(job)
 
-    def record(self, job: Callable[[apsw.Connection], T]) -> Pending[T]:
+    def record(
+        self, job: Callable[[apsw.Connection], T], then: Callable[[], None] | None = None
+    ) -> Pending[T]:
         """Queue a job that reports what has happened already, in order with every other job; never refused.
 
         While the disk is full it is kept in memory, with all that were recorded after it, and tried again
         until there is room. A job that raises is undone alone and logged; `Pending.wait` raises that too.
-        Raises `StoreClosed` when the store is being closed.
+        `then` is called when the job is done, either way. Raises `StoreClosed` when the store is being
+        closed.
         """
-        return self._writer.record(job)
+        return self._writer.record(job, then)
 
     async def read(self, query: Callable[[apsw.Connection], T]) -> T:
         """Return what `query` reads, in a snapshot of what is committed, in a thread; a few run at once.

@@ -59,9 +59,16 @@ class _Refused(Exception):
 class Pending(Generic[T]):
     """A job on its way to the disk."""
 
-    def __init__(self, job: Callable[[apsw.Connection], T], *, refusable: bool) -> None:
+    def __init__(
+        self,
+        job: Callable[[apsw.Connection], T],
+        *,
+        refusable: bool,
+        then: Callable[[], None] | None = None,
+    ) -> None:
         self.job: Final = job
         self.refusable: Final = refusable
+        self._then = then
         self.abandoned = False
         self._done = trio.Event()
         self._value: T
@@ -86,11 +93,15 @@ class Pending(Generic[T]):
         """Hand the result to whoever waits."""
         self._value = value
         self._done.set()
+        if self._then is not None:
+            self._then()
 
     def fail(self, error: BaseException) -> None:
         """Hand the failure to whoever waits."""
         self._error = error
         self._done.set()
+        if self._then is not None:
+            self._then()
 
 
 @attrs.define(slots=True)
@@ -144,11 +155,13 @@ class Writer(Generic[Found]):
             pending.abandoned = True
             raise
 
-    def record(self, job: Callable[[apsw.Connection], T]) -> Pending[T]:
+    def record(
+        self, job: Callable[[apsw.Connection], T], then: Callable[[], None] | None = None
+    ) -> Pending[T]:
         """See `Store.record`."""
         if self._closing:
             raise StoreClosed
-        pending = Pending(job, refusable=False)
+        pending = Pending(job, refusable=False, then=then)
         self._queue.append(pending)
         if self.trouble is None or len(self._queue) == 1:
             self._wake.set()
