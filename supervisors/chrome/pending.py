@@ -19,7 +19,12 @@ from supervisors.chrome.errors import (
 from supervisors.chrome.messages import ErrorReply
 
 SESSION_NOT_FOUND = -32001
-CONTEXT_GONE = ("Execution context was destroyed", "Cannot find context with", "navigated or closed")
+CONTEXT_GONE = (
+    "Execution context was destroyed",
+    "Cannot find context with",
+    "navigated or closed",
+    "Not attached to an active page",  # between two documents
+)
 
 Failure = Callable[[], ChromeError]
 """Makes the error for one waiting task: an exception object must not be raised in two."""

@@ -134,7 +134,8 @@ class BrowserProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         with trio.move_on_after(kill_s, shield=True) as killing:
-            await processes.kill_tree(self.pid)
+            if (leader := processes.read(self.pid)) is not None:  # at least a zombie: nobody else reaps it
+                await processes.kill_tree(leader)
             await self._exited.wait()
         if killing.cancelled_caught:
             self._log.error("browser_survived_kill", timeout_s=kill_s)

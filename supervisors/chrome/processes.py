@@ -95,14 +95,20 @@ def send_signal(pidfd: int, number: signal.Signals) -> None:
         return
 
 
-async def kill_tree(leader: int) -> None:
+async def kill_tree(leader: Process) -> None:
     """SIGKILL every process of `leader`'s tree and wait until none is left.
 
     Sets no deadline. After a cancellation all that were seen have been sent the signal. The leader itself, if
     it is a child of this process, is left as a zombie: it is its parent's to reap. Processes hidden by
     `hidepid` are not seen.
+
+    The kernel does not give a pid away while it still names a session, so what belongs to the session of a
+    leader that is gone is its own; a leader of the same pid and another start means that nothing is left.
     """
-    while members := tree(table(), leader):
+    while (now := read(leader.pid)) is None or now.started == leader.started:
+        members = tree(table(), leader.pid)
+        if not members:
+            return
         await kill(members)
 
 

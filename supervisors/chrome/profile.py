@@ -224,6 +224,7 @@ async def _end(owner: Owner, directory: Path, polite_s: float, kill_s: float) ->
             os.close(pidfd)
     with trio.move_on_after(kill_s) as killing:
         await processes.kill(members)
+        await processes.kill_tree(owner.process)
     if killing.cancelled_caught:
         raise ProfileInUse(str(directory), owner.process.pid, "its owner survived a SIGKILL")
     log.info("orphaned_browser_ended", pid=owner.process.pid)

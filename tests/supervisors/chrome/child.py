@@ -15,8 +15,9 @@ from supervisors.chrome.locate import Browser
 from supervisors.chrome.tab import attach_tab
 
 
-async def main(mode: str, path: str, directory: str) -> None:
+async def main(*arguments: str) -> None:
     """Run a browser; sandboxed, the page first shows that it works."""
+    mode, path, directory = arguments
     browser = Browser(Path(path), "156.0.0.0", headless_shell="headless" in path)
     async with open_browser(
         browser,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -31,9 +32,10 @@ def test_root_has_none_and_may_not_demand_it() -> None:
 
 @pytest.mark.parametrize("kernel", [Kernel(0, None, None), Kernel(1000, 0, None)])
 def test_without_user_namespaces_it_says_what_to_do(kernel: Kernel) -> None:
-    for setting in ("auto", True):
+    settings: tuple[Literal["auto", True], ...] = ("auto", True)
+    for setting in settings:
         with pytest.raises(BrowserUnavailable, match="user namespaces") as caught:
-            decide(setting, BROWSER, uid=1000, kernel=kernel)  # type: ignore[arg-type]  # str, bool
+            decide(setting, BROWSER, uid=1000, kernel=kernel)
         assert "sandbox = false" in caught.value.action
 
 

@@ -101,8 +101,10 @@ async def test_navigation_fails_with_chromes_reason(tab: Tab, site: Site) -> Non
         await tab.navigate("https://accounts.google.com/")
     await tab.navigate(site.url())
     await tab.navigate(site.url("/#fragment"))
-    await tab.navigate(site.url("/other?until"), until="commit")
-    await tab.reload(until="DOMContentLoaded")
+    await tab.navigate(site.url("/?until"), until="commit")
+    await tab.navigate(site.url("/?dom"), until="DOMContentLoaded")
+    await tab.reload()
+    assert await tab.evaluate("location.search") == "?dom"
 
 
 async def test_what_waits_on_a_page_that_navigates_fails_at_once(tab: Tab, site: Site) -> None:
