@@ -78,9 +78,11 @@ class Server:
                 if self.down:
                     return
                 await stream.do_handshake()
-                await self._converse(stream, self._names.pop(stream._ssl_object, ""))
+                await self._converse(stream, self._names.get(stream._ssl_object, ""))
             except (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
                 pass
+            finally:
+                self._names.pop(stream._ssl_object, None)
 
     async def _converse(self, stream: "trio.SSLStream[trio.SocketStream]", server_name: str) -> None:
         http = h11.Connection(h11.SERVER)

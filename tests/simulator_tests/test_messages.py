@@ -207,6 +207,35 @@ async def test_unacknowledged_then_killed_is_sent_again_and_dropped(sim: Simulat
     assert [d.text for d in phone.deliveries] == ["once"]
 
 
+async def test_stored_while_offline_then_killed_is_sent_once(sim: Simulator, profile: Path) -> None:
+    async with linked(sim, profile) as (page, phone):
+        phone.offline()
+        await page.event_equal("socket", "TIMEOUT")
+        for text in ("one", "two"):
+            await send(page, CHAT, text, messageId=f"true_{CHAT}_{text}", waitForAck=False)
+    assert phone.submissions == []
+    phone.online()
+    with trio.fail_after(30):
+        async with browser(sim, profile) as page:
+            await page.main()
+            await phone.wait_for(lambda p: len(p.deliveries) == 2)
+            # The library was not there yet when they were acknowledged: it has no event of it.
+            assert not [name for name, _, _ in page.history if name == "chat.msg_ack_change"]
+            acks = f"(async () => (await WPP.chat.getMessages('{CHAT}', {{count: 9}})).map(m => m.ack))()"
+            assert await page.evaluate(acks) == [2, 2]
+    assert [(s.id, s.duplicate) for s in phone.submissions] == [("one", False), ("two", False)]
+
+
+async def test_an_id_asked_for_twice_is_delivered_once(sim: Simulator, profile: Path) -> None:
+    async with linked(sim, profile) as (page, phone):
+        for _ in range(2):
+            sent = await send(page, CHAT, "once", messageId=f"true_{CHAT}_TWICE", waitForAck=True)
+            assert sent["sendMsgResult"]["messageSendResult"] == "OK"
+        assert [s.duplicate for s in phone.submissions] == [False, True]
+        assert len(phone.deliveries) == 1
+        assert await texts(page) == ["once"]
+
+
 async def test_acknowledgments_held_and_released(sim: Simulator, profile: Path) -> None:
     async with linked(sim, profile) as (page, phone):
         phone.hold_acks()
