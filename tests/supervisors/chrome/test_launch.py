@@ -259,7 +259,7 @@ def test_the_environment_holds_no_secrets() -> None:
 
 
 @pytest.mark.chrome
-async def test_a_killed_daemon_leaves_no_browser(browser: Browser, tmp_path: Path) -> None:
+async def test_a_killed_daemon_leaves_no_browser(browser: Browser, opener: Opener, tmp_path: Path) -> None:
     async with child("launch", str(browser.path), str(tmp_path)) as (daemon, leader):
         members = processes.tree(processes.table(), leader)
         assert len(members) > 1
@@ -270,6 +270,10 @@ async def test_a_killed_daemon_leaves_no_browser(browser: Browser, tmp_path: Pat
                 await trio.lowlevel.wait_readable(pidfd)
                 os.close(pidfd)
     assert processes_of(tmp_path) == []
+    # What it left of temporary files the next one removes.
+    async with opener(browser) as chrome:
+        temporary = environment_of(chrome.process.pid)["TMPDIR"]
+    assert not os.path.lexists(temporary)
 
 
 @pytest.mark.chrome
