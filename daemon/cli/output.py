@@ -27,8 +27,11 @@ STATUS_STYLES = {
 }
 """How the words for a status are coloured, on a terminal."""
 
-_UNBOUNDED = 1_000_000
-"""The width of what is not a terminal: nothing is cut off or wrapped there."""
+_GAP = 2
+"""Spaces between columns."""
+
+_LEAST = 8
+"""What is left of a column that is cut off."""
 
 Cell = str | tuple[str, str]
 """A text, or a text and its style."""
@@ -64,20 +67,24 @@ class Output:
         self.console().print(text, soft_wrap=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, shrink: Sequence[str]) -> None:
-        """Write a table; where the terminal is too narrow for it, the columns `shrink` are cut off first."""
+        """Write a table, each row on one line; where the terminal is too narrow, the columns `shrink` are cut
+        off, one after the other.
+        """
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for column in columns:
-            table.add_column(column, no_wrap=column not in shrink, overflow="ellipsis")
-        for row in rows:
-            table.add_row(*map(_text, row))
+        texts = [[_text(cell) for cell in row] for row in rows]
+        widths = [max(cell_widths) for cell_widths in zip(*_widths(columns, texts), strict=True)]
         console = self.console()
         if console.is_terminal:
-            console.print(table)
-            return
+            widths = _shrunk(columns, widths, console.width, shrink)
+        console.width = _total(widths)
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+        for column, width in zip(columns, widths, strict=True):
+            table.add_column(column, no_wrap=True, overflow="ellipsis", max_width=width)
+        for row in texts:
+            table.add_row(*row)
         with console.capture() as captured:
-            console.print(table)
+            console.print(table, crop=False)
         sys.stdout.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
 
     def section(self, rows: Iterable[tuple[str, Sequence[Cell]]]) -> None:
@@ -96,7 +103,6 @@ class Output:
                 markup=False,
                 highlight=False,
                 emoji=False,
-                width=None if sys.stdout.isatty() else _UNBOUNDED,
                 force_terminal=sys.stdout.isatty(),
             )
         return self._console
@@ -112,6 +118,25 @@ def tell(text: str) -> None:
 def status_cell(status: object) -> Cell:
     """Return a status with its colour."""
     return str(status), STATUS_STYLES.get(str(status), "")
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterable[Sequence[int]]:
+    yield [len(column) for column in columns]
+    for row in rows:
+        yield [text.cell_len for text in row]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * len(widths)
+
+
+def _shrunk(columns: Sequence[str], widths: Sequence[int], room: int, shrink: Sequence[str]) -> list[int]:
+    narrower = list(widths)
+    for column in shrink:
+        place = columns.index(column)
+        excess = _total(narrower) - _GAP - room
+        narrower[place] -= max(0, min(excess, narrower[place] - _LEAST))
+    return narrower
 
 
 def _write_utf8(text: str) -> None:

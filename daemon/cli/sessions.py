@@ -119,7 +119,7 @@ def list_(
             )
             for session in found["sessions"]
         ]
-        at.out.table(columns, rows, shrink=("NAME", "ID"))
+        at.out.table(columns, rows, shrink=("ID", "NAME", "REASON"))
         if not rows:
             tell(f"No session {'matches' if wanted else 'exists: make one with `wasupctl create NAME`'}.")
 

@@ -39,7 +39,8 @@ def _value(key: str, text: str, kind: Any) -> Any:
     problem = ""
     for candidate in _candidates(text):
         try:
-            return msgspec.to_builtins(msgspec.convert(candidate, kind))
+            msgspec.convert(candidate, kind)
+            return candidate  # noqa: TRY300 - the first that fits
         except msgspec.ValidationError as error:
             problem = problem or str(error)
     raise UsageError(f'"{text}" is no value for {key}: {problem}.')
@@ -49,4 +50,7 @@ def _candidates(text: str) -> Iterable[Any]:
     with suppress(msgspec.DecodeError):
         yield msgspec.json.decode(text)
     yield text
-    yield [part.strip() for part in text.split(",") if part.strip()]
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    yield parts
+    with suppress(msgspec.DecodeError):
+        yield [msgspec.json.decode(part) for part in parts]
