@@ -234,6 +234,18 @@ async def test_no_room_refuses_writes_and_keeps_records(notes: Store) -> None:
     assert [each["event"] for each in logs] == ["store_full", "store_writable_again"]
 
 
+async def test_a_write_behind_many_records_is_refused_at_once(path: Path) -> None:
+    """More records wait than one batch takes: the write behind them must not wait for room as they do."""
+    async with open_store(path, close_s=0.05) as store:
+        await with_notes(store)
+        await store.write(lambda db: db.pragma("max_page_count", db.pragma("page_count")))
+        for _ in range(600):
+            store.record(note("x" * 10_000))
+        with trio.fail_after(5), pytest.raises(StoreFull):
+            await store.write(note("behind"))
+        assert store.waiting == 600
+
+
 async def test_one_job_that_does_not_fit_fails_alone(notes: Store) -> None:
     await notes.write(lambda db: db.pragma("max_page_count", db.pragma("page_count") + 4))
     results: dict[str, Any] = {}
