@@ -125,7 +125,7 @@ async def test_another_programs_database_is_refused(path: Path) -> None:
 
 async def test_a_directory_in_its_place_is_refused(path: Path) -> None:
     put(path.with_name("other"), b"")
-    path.mkdir()  # noqa: ASYNC240  a test may block
+    path.mkdir()
     with pytest.raises(StoreError, match="not a regular file"):
         async with open_store(path):
             pytest.fail("it was opened")
@@ -135,7 +135,7 @@ async def test_a_link_is_refused(path: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     put(elsewhere, b"")
     put(path.with_name("other"), b"")
-    path.symlink_to(elsewhere)  # noqa: ASYNC240  a test may block
+    path.symlink_to(elsewhere)
     with pytest.raises(StoreError, match="cannot be opened"):
         async with open_store(path):
             pytest.fail("it was opened")
