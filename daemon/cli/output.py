@@ -88,11 +88,11 @@ class Output:
         sys.stdout.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
 
     def section(self, rows: Iterable[tuple[str, Sequence[Cell]]]) -> None:
-        """Write lines of a label and what it stands for, the labels right-aligned."""
+        """Write lines of a label and what it stands for, the labels right-aligned; an empty one goes on."""
         rows = list(rows)
         width = max(len(label) for label, _ in rows) + 1
         for label, cells in rows:
-            self.cells((f"{label + ':':>{width}}", "bold"), *cells)
+            self.cells((f"{f'{label}:' if label else '':>{width}}", "bold"), *cells)
 
     def console(self) -> "Console":
         """Return rich's console on stdout."""

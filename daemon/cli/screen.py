@@ -1,6 +1,6 @@
 """The terminal as a whole, while a code is shown on it: what was there before comes back afterwards."""
 
-import shutil
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -44,11 +44,12 @@ class Screen:
 
     def show_text(self, lines: Sequence[str]) -> None:
         """Show nothing but these lines, cut off at the edge."""
-        self._show([_cut(line, shutil.get_terminal_size().columns) for line in lines])
+        size = _size()
+        self._show([_cut(line, size.columns) for line in lines[: size.lines]])
 
     def show_code(self, above: Sequence[str], code: Code, below: Sequence[str]) -> None:
         """Show a code with lines around it; where the terminal is too small, say so instead."""
-        size = shutil.get_terminal_size()
+        size = _size()
         room = size.lines - len(above) - len(below)
         fitting = [quiet for quiet in _QUIET if _fits(code, quiet, size.columns, room)]
         if not fitting:
@@ -81,6 +82,12 @@ class Screen:
         sys.stdout.flush()
 
 
+def _size() -> os.terminal_size:
+    """Return the terminal's size as it is now: $COLUMNS and $LINES do not follow a window that is resized."""
+    size = os.get_terminal_size(sys.stdout.fileno())
+    return size if size.columns and size.lines else os.terminal_size((80, 24))  # a serial line knows none
+
+
 def _fits(code: Code, quiet: int, columns: int, lines: int) -> bool:
     side = len(code) + 2 * quiet
     return side <= columns and (side + 1) // 2 <= lines
@@ -90,7 +97,7 @@ def _cut(line: str, columns: int) -> str:
     from rich.cells import set_cell_size
 
     line = printable(line)
-    return set_cell_size(line, columns).rstrip() if columns else line
+    return set_cell_size(line, columns).rstrip()
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

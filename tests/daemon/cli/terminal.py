@@ -1,5 +1,6 @@
 """A terminal for programs under test: a real pseudo-terminal, and a screen that shows what they write."""
 
+import codecs
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ import zxingcpp
 from PIL import Image
 
 _TOKEN = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|(.)", re.DOTALL)
+_UNFINISHED = re.compile(r"\x1b(\[[?\d;]*)?\Z")
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _GREY = (190, 190, 190)
 _COLOURS = {16: _BLACK, 231: _WHITE}
@@ -143,7 +145,8 @@ class Terminal:
             start_new_session=True,
         )
         os.close(slave)
-        self._undecoded = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._unshown = ""
 
     def __enter__(self) -> Self:
         return self
@@ -176,24 +179,13 @@ class Terminal:
         ready, _, _ = select.select([self._master], [], [], max(0, within_s))
         assert ready, f"Nothing more came than:\n{self.screen.text()}"
         try:
-            data = self._undecoded + os.read(self._master, 65536)
+            data = os.read(self._master, 65536)
         except OSError:  # EIO: the other side is closed
             return False
-        # Characters and sequences may be cut; what is not whole yet waits for the rest.
-        whole = re.match(
-            rb"(?:[\x00-\x1a\x1c-\x7f]|[\xc0-\xff][\x80-\xbf]+(?=[^\x80-\xbf]|$)|\x1b\[[?\d;]*[A-Za-z])*",
-            data,
-        )
-        assert whole is not None
-        taken = whole[0]
-        try:
-            text = taken.decode()
-        except UnicodeDecodeError as error:
-            taken = taken[: error.start]
-            text = taken.decode()
-        self._undecoded = data[len(taken) :]
-        assert len(self._undecoded) < 32, f"{self._undecoded!r} came to the terminal"
-        self.screen.write(text)
+        text = self._unshown + self._decoder.decode(data)
+        cut = _UNFINISHED.search(text)
+        self._unshown = text[cut.start() :] if cut else ""
+        self.screen.write(text.removesuffix(self._unshown))
         return True
 
     def _resize(self, columns: int, lines: int) -> None:

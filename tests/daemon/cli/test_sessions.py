@@ -118,6 +118,7 @@ def test_show_has_everything(run: Run, daemon: FakeDaemon, sessions: Sessions) -
     sessions.change(
         "s1",
         connectionInfo={"connectedAt": _TIME, "platform": "android", "wid": "49170@c.us"},
+        settings={"tags": ["shop"], "markRead": True},
         process={"pid": 77, "startedAt": _TIME, "processes": 8, "pssBytes": 300 << 20, "cpuSeconds": 3},
     )
     daemon.answers["session.incidents"] = {
@@ -139,7 +140,7 @@ def test_show_has_everything(run: Run, daemon: FakeDaemon, sessions: Sessions) -
         "Messages: 3 sent, 4 received, 1 failed; 2 waiting",
         "Restarts: 1 of 3 within 2 min",
         "Browser: pid 77, 8 processes, 300 MiB, 3 s CPU",
-        "Settings: tags = shop",
+        "     Settings: markRead = true\n               tags = shop\n",
         r"2026-11-21 10:00:01  PAGE_HUNG  no \x1b answer  reloaded",
     ):
         assert text in shown
