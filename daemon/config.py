@@ -18,6 +18,7 @@ import attrs
 from daemon.access import Access, Principals, UnknownName, resolve
 from daemon.keys import KEYS, TABLES
 from protocol.client.locate import socket_candidates
+from supervisors.chrome import flags
 from supervisors.settings import (
     BrowserSettings,
     LivenessSettings,
@@ -237,6 +238,10 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
             f"as the kernel allows for a socket; {socket} has {size}",
         )
     browser = _table(BrowserSettings, "browser", values)
+    try:
+        flags.check(browser.extra_args)
+    except ValueError as error:
+        raise source.error("browser.extra_args", str(error)) from error
     return Config(
         file=source.file,
         state_dir=state_dir,

@@ -84,7 +84,7 @@ class Session:
         self._nursery: trio.Nursery | None = None
         self._recording = 0
         self._launch_waits = False
-        self._leaving = trio.CancelScope()
+        self._leaving = trio.CancelScope()  # `run`'s
         self._changed = trio.Event()
 
     # -- for those who ask
@@ -185,7 +185,7 @@ class Session:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the deadlines and own the lives, until `leave`. Cancelled, it ends the browser first."""
-        with self._leaving:
+        with trio.CancelScope() as self._leaving:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()
                 if self._launch_waits:

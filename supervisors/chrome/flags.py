@@ -131,7 +131,7 @@ def arguments(
     Raises:
         ValueError: `extra_args` holds something that is not a switch, or one that only the daemon may set.
     """
-    extra = _check(extra_args)
+    extra = check(extra_args)
     own = [
         "--headless" if browser.headless_shell else "--headless=new",
         "--remote-debugging-pipe",
@@ -171,7 +171,8 @@ def shm_size() -> int:
     return status.f_frsize * status.f_blocks
 
 
-def _check(extra_args: Sequence[str]) -> Sequence[str]:
+def check(extra_args: Sequence[str]) -> Sequence[str]:
+    """Return the administrator's switches; raises ValueError as `arguments` does."""
     for switch in extra_args:
         if not switch.startswith("--") or _name(switch) == "--":
             raise ValueError(f"{switch!r} is not a switch such as --name or --name=value")

@@ -29,7 +29,7 @@
       socket: text(attempt(() => WPP.whatsapp.Socket.state)),
       mode: text(attempt(() => WPP.conn.getStreamData().mode)),
       authenticated,
-      ready: Boolean(WPP.isFullReady),
+      ready: listening,
       wid: authenticated ? text(attempt(() => WPP.conn.getMyUserWid())) : null,
       platform: authenticated ? text(attempt(() => WPP.conn.getPlatform())) : null,
       deviceModel: authenticated ? text(attempt(() => WPP.whatsapp.Conn.phone.device_model)) : null,
@@ -38,6 +38,8 @@
     };
   };
 
+  // Whether wa-js' own listeners are all in place: it adds some one tick after it says that it is ready.
+  let listening = false;
   let last = '';
   const observe = () => {
     const now = state();
@@ -72,13 +74,16 @@
     return template.toString().split(template.id).join(id);
   };
 
+  const failure = (code, message) => Object.assign(new Error(message), { code });
   const resolveChat = async (to) => {
     const known = attempt(() => WPP.chat.get(to));
     if (known) return known;
     let target = to;
     if (to.endsWith('@c.us')) {
       const found = await WPP.contact.queryWidExists(to);
-      if (!found) throw Object.assign(new Error(`${to} is not on WhatsApp`), { code: 'RECIPIENT_NOT_FOUND' });
+      // A query that failed gives null as well.
+      if (!found && WPP.whatsapp.Socket.state !== 'CONNECTED') throw failure('NOT_READY', 'not connected');
+      if (!found) throw failure('RECIPIENT_NOT_FOUND', `${to} is not on WhatsApp`);
       target = found.wid;
     }
     return WPP.chat.find(target);
@@ -168,13 +173,21 @@
   WPP.on('chat.new_message', (msg) => {
     if (msg.type !== 'ciphertext') tell('message', { message: serialise(msg), recovered: false });
   });
+  const tellAck = (id, ack) => tell('ack', { key: text(id), id: text(id.id), ack: Number(ack) });
   WPP.on('chat.msg_ack_change', ({ ack, ids }) => {
-    for (const id of ids) if (id.fromMe) tell('ack', { key: text(id), id: text(id.id), ack: Number(ack) });
+    // In a group this is one member's receipt; the message's own ack says when all have it.
+    for (const id of ids) if (id.fromMe && !id.remote.isGroup()) tellAck(id, ack);
   });
-  const changes = ['conn.stream_mode_changed', 'conn.main_ready', 'conn.authenticated', 'loader.ready', 'loader.full_ready'];
-  for (const event of changes) WPP.on(event, observe);
+  for (const event of ['conn.stream_mode_changed', 'conn.main_ready', 'conn.authenticated']) WPP.on(event, observe);
+  WPP.on('loader.full_ready', () => setTimeout(() => {
+    listening = true;
+    observe();
+  }, 0));
   WPP.on('loader.injected', () => {
     WPP.whatsapp.Socket.on('change:state', observe);
+    WPP.whatsapp.MsgStore.on('change:ack', (msg) => {
+      if (msg.id.fromMe && msg.ack > 0) tellAck(msg.id, msg.ack);
+    });
     observe();
   });
 })();

@@ -247,3 +247,8 @@ def test_the_example_uncommented_is_a_valid_file() -> None:
 def _uncommented(text: str) -> str:
     lines = (line[1:] if line.startswith("#") and line[1:2].isalpha() else line for line in text.splitlines())
     return "\n".join(lines)
+
+
+def test_switches_that_only_the_daemon_may_set_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"browser\.extra_args.*cannot be set"):
+        parse('[browser]\nextra_args = ["--user-data-dir=/tmp/x"]\n', {})

@@ -1,0 +1,215 @@
+"""The supervisor of one session in virtual time, with lives that do as they are told."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from protocol.errors import RpcError
+from supervisors import machine
+from supervisors.journal import ConnectionFacts, Journal
+from supervisors.machine import Died, Publish, Rules, State
+from supervisors.session import Session
+from supervisors.settings import RestartSettings
+
+LINKED = ConnectionFacts(phone_number="+491701234567", wid="491701234567@c.us")
+
+
+class Script:
+    """A life that waits to be ended, or for the test to say how it dies."""
+
+    pid = 4711
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.died: Died | None = None
+        self.reconnects = 0
+        self.error: Exception | None = None
+        self._over = trio.Event()
+
+    async def run(self) -> Died:
+        self.session.give(machine.Admitted())
+        await self._over.wait()
+        if self.error is not None:
+            raise self.error
+        assert self.died is not None
+        return self.died
+
+    def end(self, cause: str) -> None:
+        self.die(cause)
+
+    def die(self, cause: str) -> None:
+        self.died = self.died or Died(cause)
+        self._over.set()
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self._over.set()
+
+    def reconnect(self) -> None:
+        self.reconnects += 1
+
+    def send_outgoing(self) -> None:
+        pass
+
+
+class Memory(Journal):
+    """A journal that keeps events, and says that they are durable when the test lets it."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.held: list[Callable[[], None]] | None = None
+
+    def transition(
+        self,
+        state: State,
+        facts: ConnectionFacts,
+        restarts_ms: Sequence[int],
+        events: Sequence[Publish],
+        recorded: Callable[[], None],
+    ) -> None:
+        self.events += [event.type for event in events]
+        if self.held is None:
+            recorded()
+        else:
+            self.held.append(recorded)
+
+
+class Stage:
+    def __init__(self, rules: Rules) -> None:
+        self.journal = Memory()
+        self.lives: list[Script] = []
+        self.session = Session("shop", journal=self.journal, begin=self._begin, rules=rules)
+
+    def _begin(self, session: Session) -> Script:
+        self.lives.append(Script(session))
+        return self.lives[-1]
+
+    async def connect(self) -> None:
+        await wait_all_tasks_blocked()
+        self.session.connect(LINKED)
+
+
+@pytest.fixture
+async def stage(nursery: trio.Nursery) -> AsyncIterator[Stage]:
+    stage = Stage(Rules(restart=RestartSettings()))
+    await nursery.start(stage.session.run)
+    yield stage
+    nursery.cancel_scope.cancel()
+
+
+async def test_deaths_are_answered_on_time(stage: Stage, autojump_clock: MockClock) -> None:
+    """Settle, cooldown, give-up and revival, at their seconds."""
+    stage.session.give(machine.Start())
+    began: list[float] = []
+    for _ in range(4):
+        await stage.connect()
+        died_at = trio.current_time()
+        stage.lives[-1].die("BROWSER_CRASHED")
+        await wait_all_tasks_blocked()
+        if stage.session.state.reason == "RESTART_LIMIT_EXCEEDED":
+            break
+        await stage.session.reached(lambda state: state.status == "connecting")
+        began.append(trio.current_time() - died_at)
+    assert began == pytest.approx([2.0, 30.0, 30.0])
+    given_up = trio.current_time()
+    await stage.session.reached(lambda state: state.status == "connecting")
+    assert trio.current_time() - given_up == pytest.approx(900.0)
+    assert len(stage.lives) == 5
+
+
+async def test_stop_is_answered_whatever_is_under_way(stage: Stage, autojump_clock: MockClock) -> None:
+    for prepare in ("launch", "back-off", "connected"):
+        stage.session.give(machine.Start())
+        await wait_all_tasks_blocked()
+        if prepare != "launch":
+            await stage.connect()
+        if prepare == "back-off":
+            stage.lives[-1].die("PAGE_CRASHED")
+            await wait_all_tasks_blocked()
+        before = trio.current_time()
+        stage.session.give(machine.Stop())
+        await stage.session.reached(lambda state: state.status == "inactive")
+        assert trio.current_time() == before
+        assert stage.session.life is None
+    assert len(stage.lives) == 3
+
+
+async def test_a_hundred_starts_begin_one_life(stage: Stage, autojump_clock: MockClock) -> None:
+    refusals = 0
+    for _ in range(100):
+        try:
+            stage.session.give(machine.Start())
+        except RpcError as error:
+            refusals += error.code == "SESSION_BUSY"
+    await wait_all_tasks_blocked()
+    assert (len(stage.lives), refusals) == (1, 99)
+
+
+async def test_nothing_is_told_before_it_is_durable(stage: Stage, autojump_clock: MockClock) -> None:
+    stage.journal.held = []
+    stage.session.give(machine.Start())
+    await stage.connect()
+    assert stage.session.state.status == "connected"
+    assert stage.session.told.status == "inactive"
+    first, *rest = stage.journal.held
+    first()
+    assert stage.session.told.status == "connecting"
+    for recorded in rest:
+        recorded()
+    assert stage.session.told.status == "connected"
+    with trio.fail_after(1):
+        await stage.session.recorded()
+
+
+async def test_a_lost_network_is_retried_by_the_same_life(stage: Stage, autojump_clock: MockClock) -> None:
+    stage.session.give(machine.Start())
+    await stage.connect()
+    stage.session.give(machine.Lost("NETWORK"))
+    began = trio.current_time()
+    with trio.move_on_after(95):
+        await trio.sleep_forever()
+    assert stage.lives[-1].reconnects == 3
+    stage.session.connect(LINKED)
+    assert stage.journal.events[-1] == "session.recovered"
+    assert (len(stage.lives), trio.current_time()) == (1, pytest.approx(began + 95))
+
+
+async def test_an_error_of_our_own_ends_the_supervisor_only(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """What `run` raises goes to its keeper, which tells the policy and runs it again."""
+    stage = Stage(Rules(restart=RestartSettings(settle=0, cooldown=0)))
+
+    async def break_it() -> None:
+        async with trio.open_nursery() as inner:
+            await inner.start(stage.session.run)
+            stage.session.give(machine.Start())
+            await wait_all_tasks_blocked()
+            stage.lives[-1].fail(ValueError("a defect"))
+
+    with pytest.raises(ExceptionGroup):
+        await break_it()
+    stage.session.fail()
+    assert (stage.session.state.status, stage.session.state.reason) == ("disconnected", "INTERNAL_ERROR")
+    await nursery.start(stage.session.run)
+    await stage.session.reached(lambda state: state.status == "connecting")
+    await wait_all_tasks_blocked()
+    assert len(stage.lives) == 2
+    stage.session.leave()
+
+
+async def test_the_wall_clock_may_jump(
+    stage: Stage, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger's display follows the wall clock, its decisions do not."""
+    stage.session.give(machine.Start())
+    await stage.connect()
+    stage.lives[-1].die("BROWSER_CRASHED")
+    await wait_all_tasks_blocked()
+    monkeypatch.setattr("supervisors.session.time.time", lambda: 10_000_000_000.0)
+    before = trio.current_time()
+    await stage.session.reached(lambda state: state.status == "connecting")
+    assert trio.current_time() - before == pytest.approx(2.0)
+    assert stage.session.restarts_ms() == (10_000_000_000_000,)
