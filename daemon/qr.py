@@ -1,60 +1,86 @@
-"""Pictures of a code that a phone scans."""
+"""Pictures of a code that a phone scans. segno is imported when one is drawn: the command line starts fast."""
 
 import base64
 import io
 import struct
 import zlib
-
-import segno
+from typing import Literal
 
 from protocol.models import QrFormat
 
+Code = list[list[bool]]
+"""The rows of a code without its quiet zone; True is a dark module."""
+
 PNG_PIXELS = 256
-# The quiet zone that ISO/IEC 18004 asks for, in modules.
-_BORDER = 4
-_HALVES = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
-_BLACK_ON_WHITE, _RESET = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
+QUIET = 4
+"""The width of the quiet zone that ISO/IEC 18004 asks for, in modules."""
+
+# Colours 16 and 231 of xterm's 256 are black and white whatever the terminal's palette says, so that the code
+# can be scanned on a dark one too.
+BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
+PLAIN = "\x1b[0m"
+
+_BLOCKS = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
 
 
 def render(text: str, picture: QrFormat) -> str:
-    """Return the code in the format asked for.
+    """Return the code that says `text` in the format asked for.
 
     `png`: a data URL of 256 by 256 pixels; `svg`: a document; `text`: lines of half blocks, dark modules
     inked; `terminal`: the same in black on white whatever the terminal's colours are.
     """
-    code = segno.make(text, error="L", micro=False, boost_error=False)
-    if picture == "png":
-        return "data:image/png;base64," + base64.b64encode(_png(code)).decode()
     if picture == "svg":
+        import segno
+
         out = io.BytesIO()
-        code.save(out, kind="svg", border=_BORDER, scale=4, light="white", xmldecl=False)
+        segno.make(text, micro=False, error="l", boost_error=False).save(
+            out, kind="svg", border=QUIET, scale=4, light="white", xmldecl=False
+        )
         return out.getvalue().decode()
-    lines = _half_blocks([[bool(module) for module in row] for row in code.matrix_iter(border=_BORDER)])
+    code = code_of(text)
+    if picture == "png":
+        return "data:image/png;base64," + base64.b64encode(png(code)).decode()
+    lines = half_blocks(code, quiet=QUIET, draw="dark")
     if picture == "terminal":
-        lines = [f"{_BLACK_ON_WHITE}{line}{_RESET}" for line in lines]
+        lines = [f"{BLACK_ON_WHITE}{line}{PLAIN}" for line in lines]
     return "\n".join(lines)
 
 
-def _half_blocks(rows: list[list[bool]]) -> list[str]:
+def code_of(text: str) -> Code:
+    """Return the code that says `text`: the smallest that does, error correction L, as WhatsApp's own."""
+    import segno
+
+    rows = segno.make(text, micro=False, error="l", boost_error=False).matrix
+    return [[bool(module) for module in row] for row in rows]
+
+
+def half_blocks(code: Code, *, quiet: int, draw: Literal["dark", "light"]) -> list[str]:
+    """Return lines of characters, each two modules high, around them `quiet` modules of quiet zone.
+
+    With "dark" the ink is the dark modules: to be shown black on white. With "light" it is the light ones:
+    for characters without colours on a terminal that is dark, as most are.
+    """
+    ink = draw == "dark"
+    width = len(code) + 2 * quiet
+    side = [False] * quiet
+    rows = [[False] * width] * quiet + [side + row + side for row in code] + [[False] * width] * quiet
     if len(rows) % 2:
-        rows = [*rows, [False] * len(rows[0])]
+        rows.append([False] * width)
     return [
-        "".join(_HALVES[upper, lower] for upper, lower in zip(above, below, strict=True))
-        for above, below in zip(rows[::2], rows[1::2], strict=True)
+        "".join(_BLOCKS[top is ink, bottom is ink] for top, bottom in zip(upper, lower, strict=True))
+        for upper, lower in zip(rows[::2], rows[1::2], strict=True)
     ]
 
 
-def _png(code: segno.QRCode) -> bytes:
-    """Return a greyscale PNG of one bit a pixel: whole pixels a module, centred in white."""
-    modules = len(code.matrix)
-    scale = max(1, PNG_PIXELS // (modules + 2 * _BORDER))
-    margin = (PNG_PIXELS - modules * scale) // 2
+def png(code: Code) -> bytes:
+    """Return a black and white PNG of 256 by 256 pixels: whole pixels a module, centred in white."""
+    scale = max(1, PNG_PIXELS // (len(code) + 2 * QUIET))
+    margin = (PNG_PIXELS - len(code) * scale) // 2
     blank = [False] * PNG_PIXELS
     picture = [blank] * margin
-    for row in code.matrix:
-        pixels = [bool(module) for module in row for _ in range(scale)]
-        line = [False] * margin + pixels
-        picture += [line + [False] * (PNG_PIXELS - len(line))] * scale
+    for row in code:
+        pixels = [False] * margin + [module for module in row for _ in range(scale)]
+        picture += [pixels + [False] * (PNG_PIXELS - len(pixels))] * scale
     picture += [blank] * (PNG_PIXELS - len(picture))
     raw = b"".join(b"\0" + _packed(line) for line in picture)
     header = struct.pack(">IIBBBBB", PNG_PIXELS, PNG_PIXELS, 1, 0, 0, 0, 0)

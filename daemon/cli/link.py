@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 
 from cyclopts import Parameter
 
+from daemon.qr import code_of, half_blocks, png
 from protocol.client.blocking import Client
 from protocol.errors import ERRORS, RpcError
 from protocol.models import SESSION_STATUSES
@@ -20,7 +21,6 @@ from .figures import local
 from .invocation import QUERY_S, At, Invocation
 from .lookup import Session, find
 from .output import tell
-from .qr import code_of, half_blocks, png
 from .screen import Screen
 
 _TICK_S = 1
@@ -92,7 +92,7 @@ def _follow(client: Client, session: Session, view: _View, picture: Path | None)
                     view.waiting("The code has expired; a new one is on its way.")
                 else:
                     if picture is not None and answer["qrText"] != drawn:
-                        _write(picture, png(answer["qrText"]))
+                        _write(picture, png(code_of(answer["qrText"])))
                         drawn = answer["qrText"]
                     view.code(answer)
             case "inactive":

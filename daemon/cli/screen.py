@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from daemon.qr import BLACK_ON_WHITE, PLAIN, Code, half_blocks
+
 from .failures import TERMINATED
 from .printable import printable
-from .qr import Code, half_blocks
 
-# ECMA-48 and xterm's ctlseqs: the alternate screen, the cursor, erasing. Colours 16 and 231 of the 256 are
-# black and white whatever the terminal's palette says, so that the code can be scanned on a dark one too.
+# ECMA-48 and xterm's ctlseqs: the alternate screen, the cursor, erasing.
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
 _HOME = "\x1b[H"
 _END_OF_LINE = "\x1b[K"
 _REST = "\x1b[J"
-_BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
-_PLAIN = "\x1b[0m"
 
 _QUIET = (4, 2, 1)
 """Widths of the quiet zone in modules, as many as the terminal has room for; ISO/IEC 18004 asks for 4."""
@@ -69,7 +67,7 @@ class Screen:
         self._show(
             [
                 *(_cut(line, size.columns) for line in above),
-                *(f"{_BLACK_ON_WHITE}{line}{_PLAIN}" for line in picture),
+                *(f"{BLACK_ON_WHITE}{line}{PLAIN}" for line in picture),
                 *(_cut(line, size.columns) for line in below),
             ]
         )

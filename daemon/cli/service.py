@@ -39,7 +39,7 @@ def call(
     at.as_json = True
     with at.connect() as client:
         # Not `call`, which takes objects only: what is wrong with the request is the daemon's to say.
-        at.out.json(client._ask(method, given, None))
+        at.out.json(client.request(method, given))
 
 
 def health(*, at: At) -> None:

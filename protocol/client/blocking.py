@@ -78,7 +78,11 @@ class Client:
         Raises RpcError where the daemon refuses, ConnectionLost, and CallTimeout after `within_s` seconds.
         (A `timeout` is the method's own parameter.) A call that times out is carried out all the same.
         """
-        return self._ask(method, {**(params or {}), **named}, within_s)
+        return self.request(method, {**(params or {}), **named}, within_s=within_s)
+
+    def request(self, method: str, params: object, *, within_s: float | None = None) -> Any:
+        """Send params of any shape, as they are; else as `call`."""
+        return self._ask(method, params, within_s)
 
     def events(
         self,

@@ -1,7 +1,5 @@
 """The socket's file, and accepting connections when the machine is short of descriptors."""
 
-# ruff: noqa: ASYNC240  # nothing else runs while a test looks at its files
-
 import errno
 import os
 import socket

@@ -1,7 +1,5 @@
 """One connection and all of them: every documented answer, every limit, every way to end."""
 
-# ruff: noqa: ASYNC240  # nothing else runs while a test looks at its files
-
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -8,10 +8,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from protocol.errors import RpcError
 from supervisors import machine
-from supervisors.journal import ConnectionFacts, Journal
+from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.machine import Died, Publish, Rules, State
 from supervisors.session import Session
 from supervisors.settings import RestartSettings
+from supervisors.whatsapp.news import Acked, PageMessage
 
 LINKED = ConnectionFacts(phone_number="+491701234567", wid="491701234567@c.us")
 
@@ -54,7 +55,7 @@ class Script:
         pass
 
 
-class Memory(Journal):
+class Memory:
     """A journal that keeps events, and says that they are durable when the test lets it."""
 
     def __init__(self) -> None:
@@ -74,6 +75,32 @@ class Memory(Journal):
             recorded()
         else:
             self.held.append(recorded)
+
+    # Messages are the business of a life; those of these tests have none.
+
+    def received(self, message: PageMessage, *, recovered: bool) -> None:
+        raise NotImplementedError
+
+    def acked(self, ack: Acked) -> None:
+        raise NotImplementedError
+
+    def resolved(self, message_id: str, key: str, chat_id: str) -> None:
+        raise NotImplementedError
+
+    def settled(self, message_id: str, ack: int) -> None:
+        raise NotImplementedError
+
+    def failed(self, message_id: str, code: str, message: str) -> None:
+        raise NotImplementedError
+
+    async def take(self, limit: int) -> Sequence[Outgoing]:
+        raise NotImplementedError
+
+    async def unsettled(self) -> Sequence[Outgoing]:
+        raise NotImplementedError
+
+    async def newest_message_s(self) -> int | None:
+        raise NotImplementedError
 
 
 class Stage:
@@ -116,6 +143,7 @@ async def test_deaths_are_answered_on_time(stage: Stage, autojump_clock: MockClo
     given_up = trio.current_time()
     await stage.session.reached(lambda state: state.status == "connecting")
     assert trio.current_time() - given_up == pytest.approx(900.0)
+    await wait_all_tasks_blocked()
     assert len(stage.lives) == 5
 
 
@@ -152,13 +180,11 @@ async def test_nothing_is_told_before_it_is_durable(stage: Stage, autojump_clock
     stage.session.give(machine.Start())
     await stage.connect()
     assert stage.session.state.status == "connected"
-    assert stage.session.told.status == "inactive"
-    first, *rest = stage.journal.held
-    first()
-    assert stage.session.told.status == "connecting"
-    for recorded in rest:
+    told: list[str] = [stage.session.told.status]
+    for recorded in stage.journal.held:
         recorded()
-    assert stage.session.told.status == "connected"
+        told.append(stage.session.told.status)
+    assert told == ["inactive", "connecting", "connected"]
     with trio.fail_after(1):
         await stage.session.recorded()
 
@@ -173,7 +199,8 @@ async def test_a_lost_network_is_retried_by_the_same_life(stage: Stage, autojump
     assert stage.lives[-1].reconnects == 3
     stage.session.connect(LINKED)
     assert stage.journal.events[-1] == "session.recovered"
-    assert (len(stage.lives), trio.current_time()) == (1, pytest.approx(began + 95))
+    assert trio.current_time() == pytest.approx(began + 95)
+    assert len(stage.lives) == 1
 
 
 async def test_an_error_of_our_own_ends_the_supervisor_only(

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from daemon.cli.failures import UsageError
 from daemon.cli.figures import ago, duration, size
 from daemon.cli.printable import json_text, printable
-from daemon.cli.qr import code_of, half_blocks
 from daemon.cli.settings import parse_settings
 from daemon.cli.summary import summary
+from daemon.qr import code_of, half_blocks
 from protocol.events import EVENT_TYPES
 
 from .fake import message
