@@ -1,4 +1,4 @@
-"""Pictures of a code that a phone scans. segno is imported when one is drawn: the command line starts fast."""
+"""Pictures of a code that a phone scans. segno is imported when one is drawn, not before."""
 
 import base64
 import io
