@@ -128,7 +128,7 @@ class Fleet:
                 try:
                     source = library.load(self.settings.whatsapp.page_library)
                 except library.LibraryMissingError as error:
-                    raise BrowserUnavailable("The page library is missing.", str(error)) from None
+                    raise BrowserUnavailable(str(error), error.action) from None
                 browser = await locate(self.settings.browser.path)
                 self._workplace = Workplace(
                     settings=self.settings,

@@ -92,17 +92,17 @@ class Incarnation:
             try:
                 await self._live()
             except chrome_errors.BrowserUnavailable as error:
-                self._die("BROWSER_UNAVAILABLE", str(error))
+                self._die("BROWSER_UNAVAILABLE", error.reason, error.action)
             except chrome_errors.ProfileInUse as error:
                 self._die("PROFILE_IN_USE", str(error))
             except chrome_errors.BrowserExited as error:
                 self._die("BROWSER_CRASHED", f"{error}: {error.last_words[-500:]}")
         return Died("INTERNAL_ERROR") if self._died is None else self._died
 
-    def _die(self, cause: str, detail: str | None = None) -> None:
+    def _die(self, cause: str, detail: str | None = None, action: str | None = None) -> None:
         """Note the first cause, and end everything."""
         if self._died is None:
-            self._died = Died(cause, detail)
+            self._died = Died(cause, detail, action)
         self._scope.cancel()
 
     async def _live(self) -> None:

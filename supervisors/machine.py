@@ -67,6 +67,7 @@ class State:
     status: Status = "inactive"
     reason: str | None = None
     detail: str | None = None  # what the browser or the page said of the reason
+    action: str | None = None  # what somebody should do about it
     desired: Literal["running", "stopped"] = "stopped"
     phase: Phase = Phase.DOWN
     then: Then | None = None  # only while ENDING
@@ -138,10 +139,14 @@ class LoggedOut:
 
 @attrs.frozen
 class Died:
-    """The browser is gone, and all of its processes; `cause` is one of the protocol's reasons, or `ENDED`."""
+    """The browser is gone, and all of its processes; `cause` is one of the protocol's reasons, or `ENDED`.
+
+    `action` is a sentence that says what somebody should do about it.
+    """
 
     cause: str
     detail: str | None = None
+    action: str | None = None
 
 
 @attrs.frozen
@@ -372,7 +377,7 @@ class _Move:
             case policy.GiveUp():
                 hopeless = event.cause in HOPELESS
                 self._fall(event.cause if hopeless else RESTART_LIMIT, event.detail, cause=event.cause)
-                self._set(phase=Phase.DOWN, deadline=verdict.revive_at, reconnects=0)
+                self._set(phase=Phase.DOWN, deadline=verdict.revive_at, action=event.action, reconnects=0)
                 if not hopeless:
                     self._publish(
                         "session.restart_limit",
@@ -413,7 +418,7 @@ class _Move:
 
     def _become(self, status: Status, reason: str | None = None, **more: object) -> None:
         previous = self.state.status
-        self._set(status=status, reason=reason, detail=None)
+        self._set(status=status, reason=reason, detail=None, action=None)
         self._publish("session.status", **{"from": previous, "to": status, "reason": reason})
         if status == "disconnected":
             self._publish("session.disconnected", reason=reason, **more)

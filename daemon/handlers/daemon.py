@@ -84,7 +84,9 @@ def _problems(service: Service) -> list[Problem]:
         spec = ERRORS.get(state.reason or "")
         if state.status == "disconnected" and spec is not None:
             message = state.detail or spec.message
-            problem = Problem(code=spec.code, message=message, action=spec.action, session_id=session.id)
+            problem = Problem(
+                code=spec.code, message=message, action=state.action or spec.action, session_id=session.id
+            )
             found.append(problem)
     return found
 

@@ -161,7 +161,8 @@ def failure(session: supervised.Session) -> RpcError:
     """Return the error that a session was given up with."""
     state = session.told
     spec = ERRORS.get(state.reason or "", ERRORS["BROWSER_UNAVAILABLE"])
-    return RpcError(spec.code, state.detail, reason=state.reason, restarts=restarts(session))
+    action = {} if state.action is None else {"action": state.action}
+    return RpcError(spec.code, state.detail, reason=state.reason, restarts=restarts(session), **action)
 
 
 async def stop(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:

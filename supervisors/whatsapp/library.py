@@ -27,7 +27,11 @@ _QUIET: dict[str, object] = {
 
 
 class LibraryMissingError(Exception):
-    """The page library is not where it should be."""
+    """The page library is not where it should be; `action` says what to do."""
+
+    def __init__(self, message: str, action: str) -> None:
+        super().__init__(message)
+        self.action = action
 
 
 @attrs.frozen
@@ -70,7 +74,7 @@ def load(setting: str) -> Library:
     try:
         return Library(path, path.read_text())
     except OSError as error:
-        remedy = "run `make setup`" if setting == "auto" else "check [whatsapp] page_library"
         raise LibraryMissingError(
-            f"the page library {path} cannot be read ({error.strerror}): {remedy}"
+            f"The page library {path} cannot be read ({error.strerror}).",
+            "Run `make setup`." if setting == "auto" else "Correct [whatsapp] page_library.",
         ) from None

@@ -143,7 +143,8 @@ async def test_without_a_browser_the_session_says_so(call: Caller) -> None:
     with pytest.raises(RpcError) as refusal:
         await call("session.start", sessionId="shop", wait=True, timeout=20)
     assert refusal.value.code == "BROWSER_UNAVAILABLE"
-    assert "action" in refusal.value.details
+    assert "/nonexistent/chrome" in refusal.value.message
+    assert "[browser] path" in str(refusal.value.details["action"])
     status = await call("session.status", sessionId="shop")
     assert (status["status"], status["reason"]) == ("disconnected", "BROWSER_UNAVAILABLE")
 

@@ -76,5 +76,6 @@ def test_the_pinned_library_is_there_and_quiet() -> None:
 
 
 def test_a_missing_library_says_what_to_do() -> None:
-    with pytest.raises(library.LibraryMissingError, match="page_library"):
+    with pytest.raises(library.LibraryMissingError, match=r"/nonexistent/wa\.js") as missing:
         library.load("/nonexistent/wa.js")
+    assert "page_library" in missing.value.action
