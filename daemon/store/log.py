@@ -230,7 +230,8 @@ class Subscription:
                 events = [*page.events]
             if events:
                 return events
-            if self.cursor == self._log.latest:
+            # A page may hold what was committed a moment ago and is yet to be published: then it lies ahead.
+            if self.cursor >= self._log.latest:
                 await self._wait()
         raise StopAsyncIteration
 
@@ -257,7 +258,7 @@ class Subscription:
                 self._sessions is not None and self._sessions.isdisjoint(sessions)
             ):
                 if not self._news.is_set():
-                    self.cursor = latest
+                    self.cursor = max(self.cursor, latest)
                 return
         self._news.set()
 

@@ -302,3 +302,30 @@ def test_what_is_not_wanted_does_not_hide_what_is() -> None:
 
 async def nobody_reads(query: object) -> Page:
     raise AssertionError(query)
+
+
+async def test_a_page_may_be_ahead_of_what_is_published() -> None:
+    """A commit is in the table before it is published: the subscription waits for that, and lets others run."""
+
+    async def ahead(_query: object) -> events.Page:
+        return events.Page(events=(), upto=5, oldest=1, latest=5)
+
+    log = EventLog(ahead)
+    log.latest = 3
+    log._ring.reset(3)
+    told: list[int] = []
+
+    async def listen() -> None:
+        with log.subscribe(after=0) as subscription:
+            async for batch in subscription:
+                told.extend(each.seq for each in batch)
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            await wait_all_tasks_blocked()
+            sixth = event(6, 1, "daemon.started", None, "{}", None)
+            log.publish(Committed((event(5, 1, "daemon.started", None, "{}", None), sixth), 1, 6))
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+    assert told == [6]
