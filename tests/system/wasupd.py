@@ -18,6 +18,7 @@ from protocol.client.aio import Client, Subscription, connect
 PROGRAM = Path(sys.executable).with_name("wasupd")
 START_S = 30
 STOP_S = 30
+UNTIL_S = 90
 
 
 class Wasupd:
@@ -143,7 +144,7 @@ async def until(events: Subscription, *types: str, **fields: object) -> list[dic
     """Take events until each of these types has come, the last with these fields of its data; all of them."""
     seen: list[dict[str, Any]] = []
     missing = list(types)
-    with trio.fail_after(60):
+    with trio.fail_after(UNTIL_S):
         async for event in events:
             seen.append(event)
             if missing and event["type"] == missing[0]:

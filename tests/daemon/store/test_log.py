@@ -305,7 +305,7 @@ async def nobody_reads(query: object) -> Page:
 
 
 async def test_a_page_may_be_ahead_of_what_is_published() -> None:
-    """A commit is in the table before it is published: the subscription waits for that, and lets others run."""
+    """A commit is in the table before it is published: a subscription waits for that, and does not spin."""
 
     async def ahead(_query: object) -> events.Page:
         return events.Page(events=(), upto=5, oldest=1, latest=5)
