@@ -121,6 +121,48 @@ class MessageData(Record, frozen=True, kw_only=True):
     recovered: Literal[True] | UnsetType = UNSET
 
 
+class MessageReactionData(Record, frozen=True, kw_only=True):
+    """Somebody put an emoji at a message; an empty one: took it away."""
+
+    message: Message
+    sender: str | None = field(default=None, name="from")
+    emoji: str
+
+
+class MessagePollVoteData(Record, frozen=True, kw_only=True):
+    """Somebody voted in a poll: all that they chose, nothing where they took the vote back."""
+
+    message: Message
+    sender: str | None = field(default=None, name="from")
+    options: tuple[str, ...]
+
+
+class ChatPresenceData(Record, frozen=True, kw_only=True):
+    """What somebody is doing: `available`, `unavailable`, `composing`, `recording`, `paused`."""
+
+    chat_id: str
+    sender: str | None = field(default=None, name="from")
+    state: str
+
+
+class CallReceivedData(Record, frozen=True, kw_only=True):
+    """Somebody calls the account."""
+
+    call_id: str
+    sender: str | None = field(default=None, name="from")
+    video: bool
+    group: bool
+
+
+class GroupUpdatedData(Record, frozen=True, kw_only=True):
+    """A group's members changed: `add`, `remove`, `promote`, `demote`, `join`, `leave`, …"""
+
+    group_id: str
+    action: str
+    participants: tuple[str, ...]
+    by: str | None = None
+
+
 EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
     {
         "session.created": SessionData,
@@ -143,6 +185,14 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         "message.played": MessageData,
         "message.failed": MessageData,
         "message.retrying": MessageData,
+        "message.cancelled": MessageData,
+        "message.edited": MessageData,
+        "message.deleted": MessageData,
+        "message.reaction": MessageReactionData,
+        "message.poll_vote": MessagePollVoteData,
+        "chat.presence": ChatPresenceData,
+        "call.received": CallReceivedData,
+        "group.updated": GroupUpdatedData,
         "daemon.started": NoData,
         "daemon.stopping": NoData,
     }

@@ -30,6 +30,9 @@ COMMON_ERRORS = ("INVALID_PARAMS", "INTERNAL_ERROR", "FORBIDDEN", "SHUTTING_DOWN
 """What any method may fail with."""
 
 _NO_SESSION = ("SESSION_NOT_FOUND",)
+_MESSAGE = ("SESSION_NOT_FOUND", "MESSAGE_NOT_FOUND")
+_PAGE = ("SESSION_NOT_CONNECTED", "PAGE_TIMEOUT", "PAGE_ERROR")
+_REACH = (*_NO_SESSION, *_PAGE)
 _START = (
     "SESSION_NOT_FOUND",
     "SESSION_BUSY",
@@ -131,6 +134,8 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                     "MESSAGE_NOT_FOUND",
                     "RECIPIENT_NOT_FOUND",
                     "NO_ENCRYPTION_SESSION",
+                    "MEDIA_TOO_LARGE",
+                    "OUTCOME_UNKNOWN",
                     "RATE_LIMITED",
                     "QUEUE_FULL",
                     "IDEMPOTENCY_CONFLICT",
@@ -154,6 +159,106 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 _NO_SESSION,
                 "reader",
                 "List a session's messages, newest first",
+            ),
+            Method(
+                "message.retry",
+                m.MessageParams,
+                m.Message,
+                (*_MESSAGE, "STORE_FULL"),
+                "operator",
+                "Queue a message again that has failed or was cancelled",
+            ),
+            Method(
+                "message.cancel",
+                m.MessageParams,
+                m.Message,
+                (*_MESSAGE, "STORE_FULL"),
+                "operator",
+                "Take a message out of the queue",
+            ),
+            Method(
+                "message.download",
+                m.MessageParams,
+                m.MessageDownloadResult,
+                (*_MESSAGE, *_PAGE, "MEDIA_TOO_LARGE"),
+                "reader",
+                "A message's file",
+            ),
+            Method(
+                "message.edit",
+                m.MessageEditParams,
+                m.Message,
+                (*_MESSAGE, *_PAGE),
+                "operator",
+                "Change the text of a message that was sent",
+            ),
+            Method(
+                "message.delete",
+                m.MessageDeleteParams,
+                m.Message,
+                (*_MESSAGE, *_PAGE),
+                "operator",
+                "Delete a message, for everyone or from this account's devices",
+            ),
+            Method(
+                "message.react",
+                m.MessageReactParams,
+                m.Message,
+                (*_MESSAGE, *_PAGE),
+                "operator",
+                "Put an emoji at a message, or take it away",
+            ),
+            Method(
+                "message.markRead",
+                m.MessageParams,
+                m.Message,
+                (*_MESSAGE, *_PAGE),
+                "operator",
+                "Mark a message's chat as read",
+            ),
+            Method(
+                "message.forward",
+                m.MessageForwardParams,
+                m.MessageForwardResult,
+                (*_MESSAGE, *_PAGE, "RECIPIENT_NOT_FOUND"),
+                "operator",
+                "Forward a message to another chat",
+            ),
+            Method(
+                "chat.list",
+                m.PagedParams,
+                m.ChatListResult,
+                _REACH,
+                "reader",
+                "A session's chats",
+            ),
+            Method(
+                "contact.list", m.PagedParams, m.ContactListResult, _REACH, "reader", "A session's contacts"
+            ),
+            Method("group.list", m.PagedParams, m.GroupListResult, _REACH, "reader", "A session's groups"),
+            Method(
+                "number.check",
+                m.NumberCheckParams,
+                m.NumberCheckResult,
+                _REACH,
+                "operator",
+                "Whether a number is on WhatsApp",
+            ),
+            Method(
+                "whatsapp.functions",
+                m.SessionParams,
+                m.WhatsAppFunctionsResult,
+                _REACH,
+                "reader",
+                "Every function that the page library offers",
+            ),
+            Method(
+                "whatsapp.call",
+                m.WhatsAppCallParams,
+                Any,
+                _REACH,
+                "operator",
+                "Call a function of the page library",
             ),
             Method(
                 "events.subscribe",

@@ -32,11 +32,14 @@ __all__ = [
     "ack",
     "count",
     "counts",
+    "deleted",
+    "edited",
     "find",
     "get",
     "insert",
     "list_",
     "newest",
+    "noted",
     "own_from_phone",
     "received",
     "require",
@@ -306,6 +309,47 @@ def bump(
            last_activity = max(coalesce(last_activity, 0), ?) WHERE id = ?""",
         (sent, received, failed, at_ms, session_id),
     )
+
+
+def edited(db: apsw.Connection, session_id: str, message_id: str, text: str, at_ms: int) -> MessageRow | None:
+    """Note a message's new text; None if there is no such message, or it says that already."""
+    row = find(db, session_id, message_id)
+    if row is None or row.text == text:
+        return None
+    db.execute(
+        "UPDATE messages SET text = ?, edited_at = ?, updated_at = ? WHERE ref = ?",
+        (text, at_ms, at_ms, row.ref),
+    )
+    return _changed(db, row, "message.edited", at_ms)
+
+
+def deleted(db: apsw.Connection, session_id: str, message_id: str, at_ms: int) -> MessageRow | None:
+    """Note that a message was deleted; None if there is no such message, or it is known.
+
+    What it said stays on record: who had it may show it, and a shop has to.
+    """
+    row = find(db, session_id, message_id)
+    if row is None or row.deleted_at is not None:
+        return None
+    db.execute("UPDATE messages SET deleted_at = ?, updated_at = ? WHERE ref = ?", (at_ms, at_ms, row.ref))
+    return _changed(db, row, "message.deleted", at_ms)
+
+
+def noted(
+    db: apsw.Connection, session_id: str, message_id: str, kind: EventType, at_ms: int, more: dict[str, Any]
+) -> MessageRow | None:
+    """Tell something of a message that its row does not hold: a reaction, a vote; None if it is not known."""
+    row = find(db, session_id, message_id)
+    return None if row is None else _changed(db, row, kind, at_ms, more)
+
+
+def _changed(
+    db: apsw.Connection, row: MessageRow, kind: EventType, at_ms: int, more: dict[str, Any] | None = None
+) -> MessageRow:
+    bump(db, row.session_id, at_ms)
+    row = by_ref(db, row.ref)
+    append_message_event(db, type=kind, message=row, at_ms=at_ms, more=more)
+    return row
 
 
 def counts(db: apsw.Connection, session_id: str) -> dict[MessageStatus, int]:

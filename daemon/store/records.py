@@ -153,13 +153,16 @@ class MessageRow:
     retry_at: int
     at: int
     timestamp: int | None
+    edited_at: int | None
+    deleted_at: int | None
     created_at: int
     updated_at: int
 
 
 MESSAGE_COLUMNS: Final = """m.ref, m.session_id, m.id, m.key, m.chat, m.chat_id, m.direction, m.origin,
     m.sender, m.recipient, m.type, m.text, m.media, m.quoted_id, m.mentions, m.options, m.status, m.error,
-    m.attempts, m.retry_at, m.at, m.timestamp, m.created_at, m.updated_at"""
+    m.attempts, m.retry_at, m.at, m.timestamp, m.edited_at, m.deleted_at,
+    m.created_at, m.updated_at"""
 
 
 def message_row(values: Sequence[Any]) -> MessageRow:
@@ -225,6 +228,8 @@ def _message(row: MessageRow, then: Snapshot) -> Message:
         error=then.error,
         attempts=then.attempts,
         timestamp=_time(then.timestamp),
+        edited_at=_time(row.edited_at),
+        deleted_at=_time(row.deleted_at),
         created_at=rfc3339(row.created_at),
         updated_at=rfc3339(then.updated_at),
     )

@@ -22,11 +22,13 @@ from .base import (
     TimeoutS,
     check,
 )
+from .contents import ContactCard, Location, MediaContent, Poll, Reaction
 
 Recipient = Annotated[
     str, Meta(min_length=1, max_length=128, description="A phone number with its country code, or a chat id")
 ]
 Text = Annotated[str, Meta(min_length=1, max_length=65_536)]
+ContactCards = Annotated[tuple[ContactCard, ...], Meta(min_length=1, max_length=100)]
 Wait = Literal["queued", "sent", "delivered"]
 
 
@@ -50,7 +52,8 @@ class Message(Record, frozen=True, kw_only=True):
     """A message as clients see it.
 
     `id` is WhatsApp's own, `key` its full serialised key; both name the message in later requests.
-    `timestamp` is WhatsApp's time of the message, None until it has left.
+    `timestamp` is WhatsApp's time of the message, None until it has left. `edited_at` and `deleted_at` say
+    that it was edited or deleted (for everybody); what it said last stays on record.
     """
 
     id: str
@@ -68,11 +71,24 @@ class Message(Record, frozen=True, kw_only=True):
     error: MessageError | None = None
     attempts: int = 0
     timestamp: Time | None = None
+    edited_at: Time | None = None
+    deleted_at: Time | None = None
     created_at: Time
     updated_at: Time
 
 
-CONTENTS = ("text",)
+CONTENTS = (
+    "text",
+    "image",
+    "video",
+    "audio",
+    "document",
+    "sticker",
+    "location",
+    "contact",
+    "poll",
+    "reaction",
+)
 """The fields of MessageSendParams that are contents: a message has exactly one."""
 
 
@@ -83,6 +99,15 @@ class MessageSendParams(Params, frozen=True, kw_only=True):
     tag: Tag | None = None
     to: Recipient
     text: Text | None = None
+    image: MediaContent | None = None
+    video: MediaContent | None = None
+    audio: MediaContent | None = None
+    document: MediaContent | None = None
+    sticker: MediaContent | None = None
+    location: Location | None = None
+    contact: ContactCard | ContactCards | None = None
+    poll: Poll | None = None
+    reaction: Reaction | None = None
     quoted_message_id: MessageRef | None = None
     mentions: Annotated[tuple[Recipient, ...], Meta(max_length=1024)] = ()
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
@@ -92,11 +117,19 @@ class MessageSendParams(Params, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.session_id is None) == (self.tag is None):
             raise FieldError("sessionId", "Expected exactly one of `sessionId` and `tag`")
-        if len([name for name in CONTENTS if getattr(self, name) is not None]) != 1:
+        if len(self._given()) != 1:
             raise FieldError(CONTENTS[0], f"Expected exactly one content, of: {', '.join(CONTENTS)}")
         check("to", parse_recipient, self.to)
         for place, mention in enumerate(self.mentions):
             check(f"mentions[{place}]", parse_recipient, mention)
+
+    def _given(self) -> list[str]:
+        return [name for name in CONTENTS if getattr(self, name) is not None]
+
+    @property
+    def kind(self) -> str:
+        """The name of the content that is given."""
+        return self._given()[0]
 
     @property
     def recipient(self) -> str:
@@ -114,6 +147,55 @@ class MessageParams(Params, frozen=True, kw_only=True):
 
     session_id: SessionRef
     message_id: MessageRef
+
+
+class MessageEditParams(Params, frozen=True, kw_only=True):
+    """What message.edit is given."""
+
+    session_id: SessionRef
+    message_id: MessageRef
+    text: Text
+
+
+class MessageDeleteParams(Params, frozen=True, kw_only=True):
+    """What message.delete is given; without `for_everyone` it goes from this account's devices only."""
+
+    session_id: SessionRef
+    message_id: MessageRef
+    for_everyone: bool = True
+
+
+class MessageReactParams(Params, frozen=True, kw_only=True):
+    """What message.react is given; an empty emoji takes the reaction away."""
+
+    session_id: SessionRef
+    message_id: MessageRef
+    emoji: Annotated[str, Meta(max_length=32)]
+
+
+class MessageForwardParams(Params, frozen=True, kw_only=True):
+    """What message.forward is given."""
+
+    session_id: SessionRef
+    message_id: MessageRef
+    to: Recipient
+
+    def __post_init__(self) -> None:
+        check("to", parse_recipient, self.to)
+
+
+class MessageForwardResult(Record, frozen=True, kw_only=True):
+    """What message.forward answers; the new message comes as an event of the account's own."""
+
+    forwarded: Literal[True] = True
+
+
+class MessageDownloadResult(Record, frozen=True, kw_only=True):
+    """A message's file; `data` as base64."""
+
+    mimetype: str
+    filename: str | None = None
+    data: str
 
 
 class MessageListParams(Params, frozen=True, kw_only=True):

@@ -71,6 +71,8 @@ CREATE TABLE messages (
   retry_at        INTEGER NOT NULL DEFAULT 0,
   at              INTEGER NOT NULL,
   timestamp       INTEGER,
+  edited_at       INTEGER,
+  deleted_at      INTEGER,
   created_at      INTEGER NOT NULL,
   updated_at      INTEGER NOT NULL,
   idempotency_key TEXT,
