@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.simulator.errors import SimulatorError
 from tests.simulator.ledger import Delivery, Ledger, Reception, Submission
+from tests.simulator.media import MediaStore
 from tests.simulator.models import (
     ACK_DELIVERED,
     ACK_READ,
@@ -35,6 +36,7 @@ class World:
         self.accounts: dict[str, Account] = {}
         self.groups: dict[str, Group] = {}
         self.ledger = Ledger()
+        self.media = MediaStore()
         self.changed = changed
         self._on_whatsapp: set[str] = set()
         self._lids: dict[str, str] = {}
@@ -108,9 +110,12 @@ class World:
 
     # Messages
 
-    def submit(self, account: Account, device: Device | None, message: Message, now: float) -> Entry | None:
+    def submit(
+        self, account: Account, device: Device | None, message: Message, now: float, to: str = ""
+    ) -> Entry | None:
         """A message that `account` sends, from a page (`device`) or typed on the phone (None).
 
+        `to` is the chat's id as the page wrote it.
         The page is answered first, whoever is concerned hears of it afterwards. A repeated id is noted in
         the ledger and dropped. None when the recipient does not exist.
         """
@@ -123,7 +128,9 @@ class World:
             reachable = self.exists(message.to)
         if known is None and not reachable:
             entry = None
+        error = "recipient not found" if entry is None else None
         if device is not None:
+            content = message.content
             self.ledger.submissions.append(
                 Submission(
                     account.number,
@@ -133,11 +140,18 @@ class World:
                     now,
                     duplicate=known is not None,
                     accepted=entry is not None,
+                    kind=message.kind,
+                    to=to or chat,
+                    quoted_id=content.get("quotedStanzaID"),
+                    mentions=tuple(content.get("mentionedJidList") or ()),
+                    media=self.media.describe(content) if entry else None,
+                    error=error,
+                    content=content,
                 )
             )
         if device is not None and device.link is not None:
             if entry is None:
-                device.link.send({"t": "nack", "id": message.id, "error": "recipient not found"})
+                device.link.send({"t": "nack", "id": message.id, "error": error})
             elif not account.hold_acks:
                 self.acknowledge(device.link, entry)
         if known is None and entry is not None:
@@ -181,7 +195,7 @@ class World:
         entry = account.entries[message.id] = Entry(message, chat, from_me=False)
         account.owe_all(self.message_frame(account, entry))
         self.ledger.deliveries.append(
-            Delivery(message.sender, account.number, message.id, chat, message.text, now)
+            Delivery(message.sender, account.number, message.id, chat, message.text, now, message.kind)
         )
 
     def _deliver(self, account: Account, entry: Entry, now: float) -> None:
@@ -190,7 +204,7 @@ class World:
                 self._file(self.accounts[number], entry.message, now)
             else:
                 self.ledger.deliveries.append(
-                    Delivery(account.number, number, entry.id, entry.chat, entry.text, now)
+                    Delivery(account.number, number, entry.id, entry.chat, entry.text, now, entry.kind)
                 )
             if account.auto_deliver and not account.hold_acks:
                 self.receipt(account, entry, number, ACK_DELIVERED, now)

@@ -32,6 +32,7 @@ class Connection:
         self.account: Account | None = None
         self.device: Device | None = None
         self.link_code: tuple[str, str] | None = None
+        self.media_auth = secrets.token_urlsafe(16)
         self.closed = False
         self.superseded = False
         self._pairing_with: Account | None = None
@@ -155,7 +156,7 @@ class Connection:
             device.link.send({"t": "state", "state": "CONFLICT"})
             device.link.close()
         self.account, self.device, device.link = account, device, self
-        self.send({"t": "welcome", "account": self._identity(account)})
+        self.send({"t": "welcome", "account": self._identity(account), "mediaAuth": self.media_auth})
         if history:
             device.pending.clear()
         self.send(self.simulator.world.snapshot(account, history))
@@ -174,7 +175,9 @@ class Connection:
                     target = world.resolve(to)
                 except SimulatorError:
                     target = to if is_group(to) else parse_number("+" + to.partition("@")[0])
-                world.submit(account, device, Message(id_, account.number, target, content, int(now)), now)
+                world.submit(
+                    account, device, Message(id_, account.number, target, content, int(now)), now, to
+                )
             case {"t": "seen", "chat": str(chat)}:
                 target = world.resolve(chat)
                 world.read_received(account, target if is_group(target) else pn_wid(target), now)

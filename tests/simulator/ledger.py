@@ -1,11 +1,20 @@
 """What happened, kept for tests: who submitted what, who got it, which page took it in. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulator.media import Media
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One frame of a page that asked to send; `duplicate` when its id had been submitted before."""
+    """One frame of a page that asked to send; `duplicate` when its id had been submitted before.
+
+    `kind` is WhatsApp's type of message (`chat`, `image`, `reaction`, …), `to` the chat's id as the page
+    wrote it, `target` the message that a reaction, an edit, a revocation or a vote is about, `content` all
+    that the page sent. `error` says why it was not accepted.
+    """
 
     account: str
     id: str
@@ -14,6 +23,14 @@ class Submission:
     at: float
     duplicate: bool
     accepted: bool
+    kind: str = "chat"
+    to: str = ""
+    quoted_id: str | None = None
+    mentions: tuple[str, ...] = ()
+    target: str | None = None
+    media: Media | None = None
+    error: str | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,7 @@ class Delivery:
     chat: str
     text: str
     at: float
+    kind: str = "chat"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,11 @@ class Message:
     t: int
 
     @property
+    def kind(self) -> str:
+        """WhatsApp's type: `chat`, `image`, `location`, …"""
+        return str(self.content.get("type", "chat"))
+
+    @property
     def text(self) -> str:
         """The body, or the caption of a file."""
         return str(self.content.get("caption") or self.content.get("body") or "")
@@ -55,6 +60,11 @@ class Entry:
     def id(self) -> str:
         """The message's id."""
         return self.message.id
+
+    @property
+    def kind(self) -> str:
+        """WhatsApp's type of the message."""
+        return self.message.kind
 
     @property
     def text(self) -> str:

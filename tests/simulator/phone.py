@@ -144,6 +144,30 @@ class Phone:
         """Somebody writes to this account, or to a group it is in."""
         return self._world.receive(self.account, from_, text, time.time(), group=group, id=message_id)
 
+    def receive_media(
+        self, from_: str, kind: str, data: bytes, mimetype: str, filename: str | None = None,
+        caption: str | None = None, group: str | None = None,
+    ) -> Entry:  # fmt: skip
+        """Somebody sends a file: an `image`, `video`, `audio`, `ptt`, `document` or `sticker`."""
+        about = {"mimetype": mimetype, "filename": filename, "caption": caption}
+        content = {
+            "type": kind,
+            **self._world.media.publish(kind, data),
+            **{name: value for name, value in about.items() if value is not None},
+        }
+        return self._world.receive(self.account, from_, "", time.time(), group=group, **content)
+
+    def media(self, message_id: str) -> bytes:
+        """The bytes of the file that a message carries, sent or received, as the phone decrypts them."""
+        return self._world.media.read(self.message(message_id).message.content)
+
+    def message(self, message_id: str) -> Entry:
+        """A message by its id; SimulatorError when the phone has none of that id."""
+        try:
+            return self.account.entries[message_id]
+        except KeyError:
+            raise SimulatorError(f"{self.number} has no message {message_id!r}") from None
+
     def write(self, chat: str, text: str) -> Entry:
         """A message typed on the phone itself, to a number or a group."""
         now = time.time()

@@ -16,6 +16,7 @@ from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping
 from tests.simulator.certificate import HOST, server_context
 from tests.simulator.connection import Connection
 from tests.simulator.errors import SimulatorError
+from tests.simulator.media import MAX_UPLOAD_BYTES
 
 if TYPE_CHECKING:
     from tests.simulator.simulator import Simulator
@@ -87,7 +88,7 @@ class Server:
     async def _converse(self, stream: "trio.SSLStream[trio.SocketStream]", server_name: str) -> None:
         http = h11.Connection(h11.SERVER)
         while True:
-            request, body = None, b""
+            request, body = None, bytearray()
             while True:
                 event = http.next_event()
                 if event is h11.NEED_DATA:
@@ -104,17 +105,24 @@ class Server:
                     return
             if request is None:
                 return
-            path = request.target.decode().partition("?")[0]
+            path, _, query = request.target.decode().partition("?")
             self.seen.append(Seen(server_name, _header(request, b"host"), request.method.decode(), path))
             if _header(request, b"upgrade").lower() == "websocket":
                 await self._talk(stream, request, http.trailing_data[0])
                 return
-            await stream.send_all(_respond(http, *self._answer(path, body)))
+            await stream.send_all(_respond(http, *self._answer(path, query, bytes(body))))
             if http.our_state is h11.MUST_CLOSE:
                 return
             http.start_next_cycle()
 
-    def _answer(self, path: str, body: bytes) -> tuple[int, str, bytes]:
+    def _answer(self, path: str, query: str, body: bytes) -> tuple[int, str, bytes]:
+        if path.startswith("/mms/"):
+            return self._take_upload(path, query, body)
+        if path.startswith("/v/"):
+            upload = self.simulator.world.media.uploads.get(path)
+            return (
+                (200, "application/octet-stream", upload.data) if upload else (404, "text/plain", b"gone\n")
+            )
         if path == "/qr":
             rows = segno.make(body.decode(), error="l", micro=False).matrix
             return 200, "application/json", json.dumps([[int(bit) for bit in row] for row in rows]).encode()
@@ -122,6 +130,16 @@ class Server:
         if file.is_file() and file.is_relative_to(PAGE) and file.suffix in TYPES:
             return 200, TYPES[file.suffix], file.read_bytes()
         return 404, "text/plain", b"not found\n"
+
+    def _take_upload(self, path: str, query: str, body: bytes) -> tuple[int, str, bytes]:
+        account = next((p.account for p in self.connections if f"auth={p.media_auth}" == query), None)
+        if account is None:
+            return 503, "text/plain", b"not connected\n"
+        if len(body) > MAX_UPLOAD_BYTES:
+            return 413, "text/plain", b"too large\n"
+        stored = self.simulator.world.media.upload(account.number, path.split("/")[2], body)
+        answer = {"url": f"https://{HOST}{stored}", "direct_path": stored}
+        return 200, "application/json", json.dumps(answer).encode()
 
     async def _talk(
         self, stream: "trio.SSLStream[trio.SocketStream]", request: h11.Request, rest: bytes

@@ -1,31 +1,19 @@
 """Messages out and in, their acknowledgments, groups, and what survives a kill."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from tests.simulator import Phone, Simulator
+from tests.simulator import Simulator
 from tests.simulator_tests.browser import Page, PageError, browser
-from tests.simulator_tests.conftest import ADA, ALICE, GRACE
+from tests.simulator_tests.conftest import ADA, GRACE, linked
 
 pytestmark = pytest.mark.chrome
 
 CHAT = "4915110000001@c.us"
 OPTIONS = {"createChat": True, "linkPreview": False, "detectMentioned": False, "markIsRead": False}
-
-
-@asynccontextmanager
-async def linked(sim: Simulator, profile: Path, **options: Any) -> AsyncIterator[tuple[Page, Phone]]:
-    phone = sim.phone(ALICE, "Alice")
-    with trio.fail_after(45):
-        async with browser(sim, profile, **options) as page:
-            await phone.scan(await page.code())
-            await page.main()
-            yield page, phone
 
 
 async def send(page: Page, chat: str, text: str, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 import "./graph.js";
 import * as conn from "./modules_conn.js";
 import * as chat from "./modules_chat.js";
+import * as media from "./modules_media.js";
 import * as stubs from "./modules_stubs.js";
 import * as screen from "./screen.js";
 import { start } from "./session.js";
@@ -22,6 +23,7 @@ if (!me.identity) {
 me.login = await storage.getKey("login");
 conn.install();
 chat.install();
+media.install();
 stubs.install();
 screen.install();
 await start();

@@ -51,27 +51,47 @@ export function resend() {
 
 function submit(msg) {
   const content = Object.fromEntries(Object.entries(rowFromMsg(msg).attributes).filter(([name]) => !LOCAL.has(name)));
+  if (content.isCaptionByUser === false) delete content.caption;
   connection.send({ t: "send", id: msg.id.id, to: String(msg.id.remote), ts: msg.t, content });
 }
 
-/** WhatsApp's own: two promises, of the message being in the chat and of the server having it. */
-export function addAndSendMsgToChat(chat, data) {
+/**
+ * WhatsApp's own: two promises, of the message being in the chat and of the server having it. A message with a file
+ * (`upload`) is shown first, and on the disk only when the file has been uploaded.
+ */
+export function addAndSendMsgToChat(chat, data, upload) {
   const known = Msgs.get(data.id);
   const msg = known ?? new MsgModel({ ...data, author: data.id.participant ?? data.from });
-  const added = storage.putAll("messages", [rowFromMsg(msg)]).then(async () => {
+  if (known) known.set("ack", Math.max(known.ack, ACK.CLOCK));
+  const stored = () => storage.putAll("messages", [rowFromMsg(msg)]);
+  const shown = async () => {
     if (!known) await show([msg]);
     return msg;
+  };
+  const added = upload && !known ? Promise.resolve().then(shown) : stored().then(shown);
+  const sent = added.then(async () => {
+    if (upload && !known) {
+      try {
+        await upload(msg);
+      } catch (error) {
+        console.error("upload failed", error);
+        msg.set("ack", ACK.FAILED);
+        return { messageSendResult: SendMsgResult.ERROR_UPLOAD, t: msg.t, count: null };
+      }
+      await stored();
+    }
+    return submitted(msg);
   });
-  const sent = added.then(
-    () =>
-      new Promise((resolve) => {
-        const waiting = unacknowledged.get(msg.id.id) ?? { msg, settle: [] };
-        waiting.settle.push(resolve);
-        unacknowledged.set(msg.id.id, waiting);
-        if (connection.ready) submit(msg);
-      }),
-  );
   return [added, sent];
+}
+
+function submitted(msg) {
+  return new Promise((resolve, reject) => {
+    const waiting = unacknowledged.get(msg.id.id) ?? { msg, settle: [] };
+    waiting.settle.push({ resolve, reject });
+    unacknowledged.set(msg.id.id, waiting);
+    if (connection.ready) submit(msg);
+  });
 }
 
 export async function acknowledged({ id, ack, ts }) {
@@ -81,17 +101,21 @@ export async function acknowledged({ id, ack, ts }) {
   const { msg, settle } = waiting;
   await storage.putAll("messages", [{ ...rowFromMsg(msg), ack: Math.max(msg.ack, ACK.SENT) }]);
   msg.set("ack", Math.max(msg.ack, ACK.SENT));
-  settle.forEach((resolve) => resolve({ messageSendResult: SendMsgResult.OK, t: ts, count: null }));
+  settle.forEach(({ resolve }) => resolve({ messageSendResult: SendMsgResult.OK, t: ts, count: null }));
 }
 
-export async function refused({ id }) {
+/** The server refuses a message; `thrown` is an error that WhatsApp throws instead of giving a result. */
+export async function refused({ id, thrown }) {
   const waiting = unacknowledged.get(id);
   if (!waiting) return;
   unacknowledged.delete(id);
   const { msg, settle } = waiting;
   await storage.putAll("messages", [{ ...rowFromMsg(msg), ack: ACK.FAILED }]);
   msg.set("ack", ACK.FAILED);
-  settle.forEach((resolve) => resolve({ messageSendResult: SendMsgResult.ERROR_UNKNOWN, t: msg.t, count: null }));
+  for (const { resolve, reject } of settle) {
+    if (thrown) reject(new Error(thrown));
+    else resolve({ messageSendResult: SendMsgResult.ERROR_UNKNOWN, t: msg.t, count: null });
+  }
 }
 
 /** A message as the server tells it -> a model. */
@@ -100,8 +124,11 @@ function msgFromServer(told, isNewMsg) {
   const author = told.author ? createWid(told.author) : undefined;
   const mine = createWid(remote.isGroup() ? me.login.lid : me.login.wid);
   const key = { fromMe: told.fromMe, remote, id: told.id, participant: remote.isGroup() ? author : undefined };
+  const { caption, filename, mimetype, type } = told.content;
+  const captions = { caption: caption ?? (type === "document" ? filename : undefined), isCaptionByUser: caption !== undefined };
   return new MsgModel({
     ...told.content,
+    ...(mimetype ? captions : {}),
     id: new MsgKey(key),
     from: told.fromMe ? mine : remote,
     to: told.fromMe ? remote : mine,

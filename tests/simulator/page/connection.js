@@ -7,6 +7,7 @@ export class Connection {
   #attempt = 0;
   #queries = new Map();
   #queryNumber = 0;
+  #waiting = [];
   #stopped = false;
 
   /** `events`: opening(), opened(), lost(), frame(object). */
@@ -55,10 +56,16 @@ export class Connection {
     });
   }
 
+  /** Resolves at once if the server knows who this page is, else when it does. */
+  whenReady() {
+    return this.ready ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
   /** The server knows who this page is: queries may go. */
   becomeReady() {
     this.ready = true;
     for (const { frame } of this.#queries.values()) this.send(frame);
+    this.#waiting.splice(0).forEach((resolve) => resolve());
   }
 
   #answer(frame) {

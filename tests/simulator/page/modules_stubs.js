@@ -61,12 +61,6 @@ function wrapped() {
   define("WAWebReactionsMsgAction", { addOrUpdateReactionsModelCollection: async () => {} });
   define("WAWebE2EProtoGenerator", { createMsgProtobuf: () => ({}), mediaTypeFromProtobuf: () => null, typeAttributeFromProtobuf: () => "text" });
   define("WAWebSendMsgCommon", { createFanoutMsgStanza: async () => {}, encodeMaybeMediaType: () => null, encryptAndSendMsg: async () => null });
-  define("WAWebMediaPipeline", {
-    generateVideoThumbsAndDuration: async () => {},
-    processRawSticker: async () => {},
-    uploadMedia: async () => {},
-    getUploadLimit: () => 100 * 2 ** 20,
-  });
   define("WAWebChatPresence", { markComposing: async () => {}, markRecording: async () => {}, markPaused: async () => {} });
   define("WAWebContactPresenceBridge", { subscribePresence: async () => {} });
 }

@@ -67,6 +67,7 @@ async function handle(frame) {
       connection.send({ t: "paired", name: deviceName() });
       break;
     case "welcome":
+      me.mediaAuth = frame.mediaAuth;
       await storeLogin({ ...frame.account, synced: me.login.synced });
       Socket.set({ state: SOCKET_STATE.CONNECTED, stream: "SYNCING" });
       Stream.set(Stream.mode === "MAIN" ? { info: "RESUMING" } : { mode: "SYNCING", info: "SYNCING" });

@@ -1,6 +1,7 @@
 // The page's one set of models and collections, which the modules export and session.js changes.
 
 import { MsgKey, Wid, createWid } from "./ids.js";
+import { mediaData, mediaObject } from "./media_models.js";
 import { Collection, Emitter, Model } from "./model.js";
 
 export const Conn = new (class ConnModel extends Model {})({ ref: undefined, connected: false, platform: undefined, isSMB: false });
@@ -28,8 +29,17 @@ export class MsgModel extends Model {
   get sender() {
     return this.author ?? this.from;
   }
+  get senderObj() {
+    return Contacts.get(this.sender) ?? { id: this.sender, isMe: Boolean(this.id?.fromMe) };
+  }
   get isSentByMe() {
     return Boolean(this.id?.fromMe);
+  }
+  get mediaData() {
+    return mediaData(this);
+  }
+  get mediaObject() {
+    return mediaObject(this);
   }
   /** What a reply to this message carries. */
   msgContextInfo() {
@@ -122,8 +132,8 @@ export class ChatCollection extends Collection {
 }
 export const Chats = new ChatCollection();
 
-/** Who this page is: its keys, and its login once it has one. */
-export const me = { identity: undefined, login: undefined };
+/** Who this page is: its keys, its login once it has one, and what opens the media server. */
+export const me = { identity: undefined, login: undefined, mediaAuth: undefined };
 
 export function addContact({ id, lid, name }) {
   const attributes = { id: createWid(id), lid, name, shortName: name, pushname: name, type: "in", isAddressBookContact: 1 };
@@ -157,9 +167,13 @@ export function msgFromRow(row) {
   return new MsgModel(attributes);
 }
 
+function plain(_name, value) {
+  return value instanceof Uint8Array ? btoa(String.fromCharCode(...value)) : value;
+}
+
 let rows = 0;
 export function rowFromMsg(msg) {
   const { id, t, ack, isNewMsg, local, ...rest } = msg.attributes;
   msg.rowOrder ??= Date.now() * 1000 + (rows++ % 1000);
-  return { key: String(id), t, ack, order: msg.rowOrder, attributes: JSON.parse(JSON.stringify(rest)) };
+  return { key: String(id), t, ack, order: msg.rowOrder, attributes: JSON.parse(JSON.stringify(rest, plain)) };
 }
