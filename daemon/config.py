@@ -65,6 +65,8 @@ class MessagesSettings:
     """`[messages]`: the outbox of a session."""
 
     queue_limit: int
+    max_media_bytes: int
+    media_dirs: list[str]
 
 
 @attrs.frozen(kw_only=True)

@@ -2,18 +2,35 @@
 
 import time
 from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any
 
 import apsw
+import msgspec
 
+from daemon.contents import outgoing
+from daemon.media import MediaFiles
 from daemon.store import Store, messages, outbox, sessions
 from daemon.store.events import append_event
 from daemon.store.messages import Content, Observed
 from daemon.store.records import MessageRow
-from protocol.models import ConnectionInfo, Media, MessageError, MessageStatus
+from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData
+from protocol.models import ConnectionInfo, EventType, Media, MessageError, MessageStatus, Record
 from protocol.times import rfc3339
 from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.machine import Publish, State
-from supervisors.whatsapp.news import Acked, PageMessage
+from supervisors.whatsapp.news import (
+    AccountNews,
+    Acked,
+    Call,
+    Edited,
+    GroupChange,
+    MessageChange,
+    PageMessage,
+    Presence,
+    Reacted,
+    Revoked,
+    Voted,
+)
 from supervisors.whatsapp.page import type_of
 
 # wa-js' ACK -> the protocol's status.
@@ -28,8 +45,11 @@ def now_ms() -> int:
 class StoreJournal:
     """The journal of one session; `activity` is told when it last did something (session id -> ms)."""
 
-    def __init__(self, store: Store, session_id: str, activity: MutableMapping[str, int]) -> None:
+    def __init__(
+        self, store: Store, files: MediaFiles, session_id: str, activity: MutableMapping[str, int]
+    ) -> None:
         self._store = store
+        self._files = files
         self._session_id = session_id
         self._activity = activity
 
@@ -99,6 +119,49 @@ class StoreJournal:
         at_ms = self._touch()
         self._store.record(lambda db: messages.ack(db, self._session_id, ack.id, status, at_ms))
 
+    def changed(self, change: MessageChange) -> None:
+        at_ms = self._touch()
+        session_id = self._session_id
+
+        def job(db: apsw.Connection) -> None:
+            match change:
+                case Edited(key=key, text=text):
+                    messages.edited(db, session_id, key, text, at_ms)
+                case Revoked(key=key):
+                    messages.deleted(db, session_id, key, at_ms)
+                case Reacted(key=key):
+                    more: dict[str, Any] = {"from": change.sender, "emoji": change.emoji}
+                    messages.noted(db, session_id, key, "message.reaction", at_ms, more)
+                case Voted(key=key):
+                    more = {"from": change.sender, "options": change.options}
+                    messages.noted(db, session_id, key, "message.poll_vote", at_ms, more)
+
+        self._store.record(job)
+
+    def noticed(self, news: AccountNews) -> None:
+        at_ms = self._touch()
+        match news:
+            case Presence():
+                kind: EventType = "chat.presence"
+                data: Record = ChatPresenceData(
+                    chat_id=news.chat_id, sender=news.sender, state=news.state or "unavailable"
+                )
+            case Call():
+                kind = "call.received"
+                data = CallReceivedData(
+                    call_id=news.call_id, sender=news.sender, video=news.video, group=news.group
+                )
+            case GroupChange():
+                kind = "group.updated"
+                data = GroupUpdatedData(
+                    group_id=news.group_id, action=news.action, participants=news.participants, by=news.by
+                )
+
+        def job(db: apsw.Connection) -> None:
+            append_event(db, type=kind, session_id=self._session_id, at_ms=at_ms, data=data)
+
+        self._store.record(job)
+
     def resolved(self, message_id: str, key: str, chat_id: str) -> None:
         at_ms = now_ms()
         self._store.record(
@@ -118,15 +181,18 @@ class StoreJournal:
     async def take(self, limit: int) -> Sequence[Outgoing]:
         at_ms = now_ms()
         rows = await self._store.write(lambda db: outbox.take(db, self._session_id, at_ms, limit))
-        return [_outgoing(row) for row in rows]
+        return [self._outgoing(row) for row in rows]
 
     async def unsettled(self) -> Sequence[Outgoing]:
         rows = await self._store.read(lambda db: outbox.unsettled(db, self._session_id))
-        return [_outgoing(row) for row in rows]
+        return [self._outgoing(row) for row in rows]
 
     async def newest_message_s(self) -> int | None:
         newest_ms = await self._store.read(lambda db: messages.newest(db, self._session_id))
         return None if newest_ms is None else newest_ms // 1000
+
+    def _outgoing(self, row: MessageRow) -> Outgoing:
+        return outgoing(row, self._files.path(self._session_id, row.id))
 
     def _touch(self) -> int:
         at_ms = self._activity[self._session_id] = now_ms()
@@ -146,21 +212,22 @@ def connection_info(facts: ConnectionFacts) -> ConnectionInfo | None:
     )
 
 
-def _outgoing(row: MessageRow) -> Outgoing:
-    return Outgoing(
-        message_id=row.id,
-        to=row.chat_id,
-        text=row.text or "",
-        quoted_id=row.quoted_id,
-        mentions=row.mentions,
-        attempts=row.attempts - 1,
-    )
-
-
 def _content(message: PageMessage) -> Content:
     media = None
     if message.mimetype is not None:
         media = Media(mimetype=message.mimetype, filename=message.filename, bytes=message.bytes)
+    options: dict[str, Any] = {}
+    if message.options:
+        options["options"] = message.options
+    if message.location is not None:
+        options |= msgspec.to_builtins(message.location)
+    if message.kind == "ptt":
+        options["ptt"] = True
     return Content(
-        type=type_of(message) or message.kind, text=message.text, media=media, quoted_id=message.quoted_id
+        type=type_of(message) or message.kind,
+        text=message.text if message.location is None else message.location.name,
+        media=media,
+        quoted_id=message.quoted_id,
+        mentions=message.mentions,
+        options=options,
     )

@@ -210,6 +210,20 @@ KEYS: Final = (
         1000,
         "How many messages of one session may wait to be sent; further ones are refused with QUEUE_FULL.",
     ),
+    Key(
+        "messages.max_media_bytes",
+        _integer(1024, 2**31),
+        100 * 2**20,
+        "The largest file that is sent or downloaded. As base64 it must fit into `rpc.max_message_bytes` "
+        "too; a larger one can be given by its path.",
+    ),
+    Key(
+        "messages.media_dirs",
+        _texts("a list of absolute paths", lambda value: value.startswith("/")),
+        [],
+        "The directories from which clients may send files by `path`; the daemon reads them as its own user. "
+        "Empty: from none.",
+    ),
     Key("events.retain_days", _integer(0, 36_500), 30, "How long events are kept; 0: for ever."),
     Key(
         "log.level",

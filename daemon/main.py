@@ -15,6 +15,7 @@ from daemon import listener, logs
 from daemon.config import Config
 from daemon.handlers import handlers
 from daemon.journal import now_ms
+from daemon.media import MediaFiles
 from daemon.outgoing import Limits
 from daemon.server import Server
 from daemon.service import Service, journal_of
@@ -56,7 +57,9 @@ async def _serve(
     config: Config, store: Store, sock: listener.Listener, task_status: trio.TaskStatus[None]
 ) -> None:
     activity: dict[str, int] = {}
-    fleet = Fleet(config.supervisor, config.state_dir / "sessions", journal_of(store, activity))
+    sessions_dir = config.state_dir / "sessions"
+    files = MediaFiles(sessions_dir)
+    fleet = Fleet(config.supervisor, sessions_dir, journal_of(store, files, activity))
     async with trio.open_nursery() as nursery:
         await nursery.start(fleet.run)
         service = Service(
@@ -64,6 +67,7 @@ async def _serve(
             config=config,
             store=store,
             fleet=fleet,
+            files=files,
             nursery=nursery,
             activity=activity,
         )

@@ -10,6 +10,7 @@ import trio
 
 from daemon.config import Config
 from daemon.journal import StoreJournal
+from daemon.media import MediaFiles
 from daemon.store import SessionRow, Store
 from protocol.errors import RpcError
 from protocol.models import SessionSettings
@@ -33,6 +34,7 @@ class Service:
     config: Config
     store: Store
     fleet: Fleet
+    files: MediaFiles
     nursery: trio.Nursery
     activity: dict[str, int]
     started_at: float = attrs.Factory(time.monotonic)
@@ -89,9 +91,9 @@ class Service:
         return value
 
 
-def journal_of(store: Store, activity: dict[str, int]) -> Callable[[str], StoreJournal]:
+def journal_of(store: Store, files: MediaFiles, activity: dict[str, int]) -> Callable[[str], StoreJournal]:
     """Return what gives each session its journal."""
-    return lambda session_id: StoreJournal(store, session_id, activity)
+    return lambda session_id: StoreJournal(store, files, session_id, activity)
 
 
 def _facts(row: SessionRow) -> ConnectionFacts:

@@ -68,6 +68,7 @@ class Incarnation:
         self._died: Died | None = None
         self._chrome: Chrome | None = None
         self._outbox: Outbox | None = None
+        self.page: whatsapp.WhatsAppPage | None = None
         self._reload = trio.Event()
         self._loaded = trio.Event()
         self._first_code = True
@@ -151,6 +152,7 @@ class Incarnation:
         page = whatsapp.WhatsAppPage(tab, workplace.library.injection(self._session.device_name))
         with tab.happenings() as happenings, page.news() as told:
             await page.prepare()
+            self.page = page
             self._outbox = Outbox(self._session.id, self._session.journal, page)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, told, page, nursery)
@@ -220,6 +222,10 @@ class Incarnation:
                     self._session.journal.acked(item)
                     if self._outbox is not None and item.ack > 0:
                         self._outbox.acknowledged(item.id)
+                case news.Edited() | news.Revoked() | news.Reacted() | news.Voted():
+                    self._session.journal.changed(item)
+                case news.Presence() | news.Call() | news.GroupChange():
+                    self._session.journal.noticed(item)
                 case news.Resolved(id=message_id, key=key, chat_id=chat_id):
                     self._session.journal.resolved(message_id, key, chat_id)
 

@@ -5,13 +5,14 @@ their order, and nobody is told of one before it is durable. What must be durabl
 awaited.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import attrs
 
 from supervisors.machine import Publish, State
-from supervisors.whatsapp.news import Acked, PageMessage
+from supervisors.whatsapp.news import AccountNews, Acked, MessageChange, PageMessage
 
 
 @attrs.frozen(kw_only=True)
@@ -33,10 +34,17 @@ class Outgoing:
 
     message_id: str
     to: str
-    text: str
+    kind: str  # "text", "media", "location", "contact", "poll", "reaction"
+    content: Mapping[str, object]  # what the bridge's sender of that kind takes
+    file: Path | None = None  # the bytes of a medium
     quoted_id: str | None = None
     mentions: tuple[str, ...] = ()
     attempts: int = 0  # how often a page has been given it before
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the page can be asked about it, and given it again under the same id."""
+        return self.kind != "reaction"
 
 
 class Journal(Protocol):
@@ -60,6 +68,12 @@ class Journal(Protocol):
 
     def acked(self, ack: Acked) -> None:
         """Record how far an own message has come; steps back are dropped."""
+
+    def changed(self, change: MessageChange) -> None:
+        """Record what somebody did to a message that is on record."""
+
+    def noticed(self, news: AccountNews) -> None:
+        """Record something that happened around the account: presence, a call, a group's members."""
 
     def resolved(self, message_id: str, key: str, chat_id: str) -> None:
         """Record the full key that the page has built, and the chat it found for the recipient."""

@@ -25,6 +25,7 @@ class Outbox:
         self._journal = journal
         self._page = page
         self._under_way: dict[str, trio.CancelScope] = {}
+        self._acknowledged: set[str] = set()
         self._wake = trio.Event()
         self._connected = False
         self._ask = False
@@ -47,6 +48,7 @@ class Outbox:
         """The server has the message: nobody need wait for the page's own answer any longer."""
         scope = self._under_way.get(message_id)
         if scope is not None:
+            self._acknowledged.add(message_id)
             scope.cancel()
         self._wake.set()
 
@@ -73,8 +75,13 @@ class Outbox:
         nursery.start_soon(self._deliver, message, check, scope)
 
     async def _deliver(self, message: Outgoing, check: bool, scope: trio.CancelScope) -> None:
+        settled = False
         try:
             with scope:
+                if check and not message.repeatable:
+                    reason = "A crash fell between asking the page and its answer"
+                    self._journal.failed(message.message_id, "OUTCOME_UNKNOWN", reason)
+                    return
                 answer = await self._page.deliver(message, check=check)
                 if isinstance(answer, Failure):
                     if answer.code == "NOT_READY":
@@ -83,6 +90,7 @@ class Outbox:
                     self._journal.failed(message.message_id, code, answer.message)
                 elif answer.ack > 0 or answer.result == "OK":
                     self._journal.settled(message.message_id, max(1, answer.ack))
+                    settled = True
                 elif answer.result is not None:
                     self._journal.failed(
                         message.message_id, "PAGE_ERROR", f"WhatsApp answered {answer.result}"
@@ -91,6 +99,11 @@ class Outbox:
         except ChromeError as error:
             # The outcome is not known: it stays unsettled, and the page is asked when it is back.
             _log.info("delivery_interrupted", session_id=self._session_id, error=type(error).__name__)
+        except OSError as error:
+            self._journal.failed(message.message_id, "PAGE_ERROR", f"The file is gone: {error.strerror}")
         finally:
             del self._under_way[message.message_id]
+            if message.file is not None and (settled or message.message_id in self._acknowledged):
+                message.file.unlink(missing_ok=True)  # WhatsApp has it now
+            self._acknowledged.discard(message.message_id)
             self._wake.set()

@@ -18,9 +18,11 @@ import attrs
 import structlog
 import trio
 
+from protocol.errors import RpcError
 from supervisors import machine
 from supervisors.journal import ConnectionFacts, Journal
 from supervisors.machine import Phase, State
+from supervisors.whatsapp.page import WhatsAppPage
 
 _log = structlog.get_logger(__name__)
 
@@ -40,6 +42,10 @@ class Life(Protocol):
     @property
     def pid(self) -> int | None:
         """The browser's process id while there is one."""
+
+    @property
+    def page(self) -> WhatsAppPage | None:
+        """The page, once it was asked to load."""
 
     async def run(self) -> machine.Died:
         """Live; return the cause when all that belonged to the life is gone. Cancelled: the same, raised."""
@@ -94,6 +100,13 @@ class Session:
         while not condition(self.told):
             await self._changed.wait()
         return self.told
+
+    def connected_page(self) -> WhatsAppPage:
+        """Return the page of a connected session. Raises SESSION_NOT_CONNECTED."""
+        page = None if self.life is None else self.life.page
+        if page is None or self.state.status != "connected":
+            raise RpcError("SESSION_NOT_CONNECTED", currentStatus=self.told.status, reason=self.told.reason)
+        return page
 
     async def recorded(self) -> None:
         """Wait until everything that has happened so far is durable, and may be told."""

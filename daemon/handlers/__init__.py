@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from daemon.dispatch import Handlers
+from daemon.handlers import actions, events, messages, reach, rpc, sessions
 from daemon.handlers import daemon as daemon_methods
-from daemon.handlers import events, messages, rpc, sessions
 from daemon.service import Service
 
 _HANDLERS: dict[str, Callable[..., Any]] = {
@@ -24,6 +24,20 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "message.send": messages.send,
     "message.get": messages.get,
     "message.list": messages.list_,
+    "message.retry": actions.retry,
+    "message.cancel": actions.cancel,
+    "message.download": actions.download,
+    "message.edit": actions.edit,
+    "message.delete": actions.delete,
+    "message.react": actions.react,
+    "message.markRead": actions.mark_read,
+    "message.forward": actions.forward,
+    "chat.list": reach.chats,
+    "contact.list": reach.contacts,
+    "group.list": reach.groups,
+    "number.check": reach.check_number,
+    "whatsapp.functions": reach.functions,
+    "whatsapp.call": reach.call,
     "events.subscribe": events.subscribe,
     "events.unsubscribe": events.unsubscribe,
     "events.list": events.list_,

@@ -1,15 +1,17 @@
 """message.*: what is sent and what was said."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import apsw
 import attrs
 import msgspec
 import trio
 
+from daemon.contents import content_of
 from daemon.dispatch import Call
 from daemon.journal import now_ms
+from daemon.media import TakenFile
 from daemon.service import Service
 from daemon.store import Subscription, message_record, outbox, sessions
 from daemon.store import messages as table
@@ -31,16 +33,15 @@ async def send(service: Service, _call: Call, params: MessageSendParams) -> Mess
         params.session_id if params.session_id is not None else await _least_loaded(service, params.tag)
     )
     session = service.session(session_id)
-    content = Content(type="text", text=params.text, mentions=params.mentioned)
+    content, file = await content_of(params, service.config.messages)
     message_id = new_message_id()
     at_ms = now_ms()
 
     def accept(db: apsw.Connection) -> tuple[MessageRow, bool]:
-        quoted = params.quoted_message_id and table.get(db, session_id, params.quoted_message_id)
         return outbox.enqueue(
             db,
             session_id,
-            attrs.evolve(content, quoted_id=quoted.key or quoted.id) if quoted else content,
+            _referring(db, session_id, content, params),
             id=message_id,
             chat_id=params.recipient,
             at_ms=at_ms,
@@ -51,12 +52,42 @@ async def send(service: Service, _call: Call, params: MessageSendParams) -> Mess
 
     # Subscribed before it is accepted: no step of it can be missed.
     with service.store.log.subscribe(types=_WATCHED, sessions=(session_id,)) as events:
-        row, _ = await service.store.write(accept)
+        row = await _accept(service, session_id, message_id, file, accept)
         service.activity[session_id] = at_ms
         session.send_outgoing()
         if params.wait == "queued":
             return message_record(row)
         return await _settled(service, row, events, params)
+
+
+async def _accept(
+    service: Service,
+    session_id: str,
+    message_id: str,
+    file: TakenFile | None,
+    accept: Callable[[apsw.Connection], tuple[MessageRow, bool]],
+) -> MessageRow:
+    """Accept a message, its file first: what is accepted can be sent, whatever dies."""
+    if file is not None:
+        await service.files.keep(session_id, message_id, file.data)
+    is_new = False
+    try:
+        row, is_new = await service.store.write(accept)
+    finally:
+        if file is not None and not is_new:
+            service.files.drop(session_id, message_id)
+    return row
+
+
+def _referring(db: apsw.Connection, session_id: str, content: Content, params: MessageSendParams) -> Content:
+    """Put the page's own names of other messages in: of the one that is quoted, or reacted to."""
+    if params.reaction is not None:
+        target = table.get(db, session_id, params.reaction.message_id)
+        content = attrs.evolve(content, options={**content.options, "messageId": target.key or target.id})
+    if params.quoted_message_id is not None:
+        quoted = table.get(db, session_id, params.quoted_message_id)
+        content = attrs.evolve(content, quoted_id=quoted.key or quoted.id)
+    return content
 
 
 def new_message_id() -> str:

@@ -14,6 +14,7 @@ _HERE = Path(__file__).parent
 _PINNED = _HERE / "node_modules" / "@wppconnect" / "wa-js" / "dist" / "wppconnect-wa.js"
 NAME = "wa-js"
 BINDING = "wasupTell"
+_PARTS = ("send", "messages", "reach")  # in this order: later ones use what earlier ones define
 
 # The defaults of wa-js 4.6.0 call third parties: link previews go to servers of its authors (every link that
 # is sent), and Google Analytics is told of every start. All of it is off before the library runs.
@@ -54,7 +55,9 @@ class Library:
         replace `WPP` and lose every listener. `device_name` is what the phone lists the linked device as.
         """
         config = msgspec.json.encode({**_QUIET, "deviceName": device_name}).decode()
-        bridge = (_HERE / "bridge.js").read_text().replace("WPP_BINDING", BINDING)
+        parts = "\n".join((_HERE / "bridge" / f"{part}.js").read_text() for part in _PARTS)
+        bridge = (_HERE / "bridge.js").read_text().replace("// BRIDGE_PARTS", parts)
+        bridge = bridge.replace("WPP_BINDING", BINDING)
         return (
             "if (window === window.top && !window.WPP) {\n"
             f"window.WPPConfig = {config};\n"

@@ -16,6 +16,14 @@ _Word = Annotated[str, msgspec.Meta(max_length=256)]
 _Text = Annotated[str, msgspec.Meta(max_length=200_000)]
 
 
+class PageLocation(msgspec.Struct, frozen=True, kw_only=True):
+    """A place, in degrees."""
+
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    name: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+
+
 class PageMessage(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     """A message as the page has it; `timestamp` in epoch seconds, `kind` in WhatsApp's own words."""
 
@@ -31,6 +39,9 @@ class PageMessage(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     filename: Annotated[str, msgspec.Meta(max_length=1024)] | None
     bytes: int | None
     quoted_id: _Id | None
+    mentions: Annotated[tuple[_Id, ...], msgspec.Meta(max_length=2048)] = ()
+    options: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=64)] = ()
+    location: PageLocation | None = None
     timestamp: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)] | None
     ack: Annotated[int, msgspec.Meta(ge=-10, le=10)] | None
 
@@ -86,7 +97,80 @@ class Resolved(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="r
     chat_id: _Id
 
 
-News = PageState | Qr | Idle | Logout | Message | Acked | Resolved
+class Edited(msgspec.Struct, frozen=True, kw_only=True, tag="edited"):
+    """A message says something else now."""
+
+    key: _Id
+    text: _Text
+
+
+class Revoked(msgspec.Struct, frozen=True, kw_only=True, tag="revoked"):
+    """A message was deleted for everyone."""
+
+    key: _Id
+
+
+class Reacted(msgspec.Struct, frozen=True, kw_only=True, tag="reaction"):
+    """Somebody put an emoji at a message, or, with an empty one, took it away."""
+
+    key: _Id
+    sender: _Id | None
+    emoji: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class Voted(msgspec.Struct, frozen=True, kw_only=True, tag="vote"):
+    """Somebody's whole choice in a poll."""
+
+    key: _Id
+    sender: _Id | None
+    options: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=64)]
+
+
+class Presence(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="presence"):
+    """What somebody is doing in a chat; `state` in WhatsApp's own words."""
+
+    chat_id: _Id
+    sender: _Id | None
+    state: _Word | None
+
+
+class Call(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="call"):
+    """Somebody calls."""
+
+    call_id: _Id
+    sender: _Id | None
+    video: bool
+    group: bool
+
+
+class GroupChange(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="group"):
+    """A group's members changed."""
+
+    group_id: _Id
+    action: _Word
+    participants: Annotated[tuple[_Id, ...], msgspec.Meta(max_length=4096)]
+    by: _Id | None
+
+
+MessageChange = Edited | Revoked | Reacted | Voted
+AccountNews = Presence | Call | GroupChange
+
+News = (
+    PageState
+    | Qr
+    | Idle
+    | Logout
+    | Message
+    | Acked
+    | Resolved
+    | Edited
+    | Revoked
+    | Reacted
+    | Voted
+    | Presence
+    | Call
+    | GroupChange
+)
 
 _decoder: msgspec.json.Decoder[News] = msgspec.json.Decoder(News)
 

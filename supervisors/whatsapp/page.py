@@ -3,15 +3,21 @@
 Knows wa-js' words and WhatsApp's; must not know sessions, policies or stores.
 """
 
+import base64
 import contextlib
 import json
 import math
+import secrets
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import attrs
 import structlog
+import trio
 
+from protocol.errors import ERRORS, RpcError
+from supervisors.chrome.errors import CallTimeout, ChromeError
 from supervisors.chrome.tab import Tab
 from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.whatsapp import news
@@ -21,6 +27,10 @@ _log = structlog.get_logger(__name__)
 
 CALL_TIMEOUT_S = 30.0
 CATCH_UP_TIMEOUT_S = 120.0
+DOWNLOAD_TIMEOUT_S = 120.0
+CLOSE_TIMEOUT_S = 2.0
+# DevTools carries a message at 15 to 25 MB/s (measured), and those behind it wait.
+PIECE_BYTES = 768 * 1024
 
 # How long WhatsApp shows a code: the first for 60 s, five more for 20 s each, then none until it is asked to.
 # The page gives no time of expiry; measured on wa-js 4.6.0 and web.whatsapp.com's own rotation.
@@ -146,13 +156,19 @@ class WhatsAppPage:
 
         Raises:
             ChromeError: the page or the browser went away; the outcome is not known.
+            OSError: the message's file cannot be read.
         """
+        content = dict(message.content)
+        if message.file is not None:
+            content["token"] = message.message_id
+            await self._hold(message.message_id, message.file)
         answer = await self._call(
             "deliver",
             {
                 "to": message.to,
                 "id": message.message_id,
-                "body": message.text,
+                "kind": message.kind,
+                "content": content,
                 "quotedId": message.quoted_id,
                 "mentions": list(message.mentions),
                 "check": check,
@@ -166,6 +182,57 @@ class WhatsAppPage:
                 return Delivery(ack=ack, result=result)
             case _:
                 return Failure(name="Error", message="the page gave no usable answer", code=None)
+
+    async def _hold(self, token: str, file: Path) -> None:
+        """Bring a file into the page, piece by piece."""
+        await self.ask("release", {"token": token})
+        async with await trio.open_file(file, "rb") as source:
+            while piece := await source.read(PIECE_BYTES):
+                await self.ask("hold", {"token": token, "data": base64.b64encode(piece).decode()})
+
+    async def download(self, key: str, most_bytes: int) -> tuple[str, bytes]:
+        """Return a message's file: its type as the page has it, and its bytes.
+
+        Raises:
+            RpcError: MEDIA_TOO_LARGE, and as `ask` does.
+        """
+        token = secrets.token_hex(8)
+        found = await self.ask("open", {"key": key, "token": token}, timeout_s=DOWNLOAD_TIMEOUT_S)
+        try:
+            size = int(found["bytes"])
+            if size > most_bytes:
+                raise RpcError("MEDIA_TOO_LARGE", bytes=size, limit=most_bytes)
+            data = bytearray()
+            while len(data) < size:
+                piece = {"token": token, "offset": len(data), "bytes": PIECE_BYTES}
+                data += base64.b64decode(await self.ask("read", piece))
+            return str(found["mimetype"]), bytes(data)
+        finally:
+            with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True), contextlib.suppress(RpcError):
+                await self.ask("close", {"token": token})
+
+    async def ask(self, function: str, argument: object = None, *, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+        """Call one of the bridge's functions for a client; return its JSON.
+
+        Raises:
+            RpcError: PAGE_TIMEOUT, PAGE_ERROR with the page's own name and message, SESSION_NOT_CONNECTED
+                where the page has gone away, or the code that the bridge gave.
+        """
+        try:
+            answer = await self._call(function, argument, timeout_s=timeout_s)
+        except CallTimeout:
+            raise RpcError("PAGE_TIMEOUT", f"The page did not answer within {timeout_s:g} s") from None
+        except ChromeError as error:
+            raise RpcError("SESSION_NOT_CONNECTED", f"The page went away: {error}") from None
+        if isinstance(answer, Failure):
+            if answer.code == "NOT_READY":
+                raise RpcError("SESSION_NOT_CONNECTED", answer.message)
+            if answer.code is not None and answer.code in ERRORS:
+                raise RpcError(answer.code, answer.message)
+            raise RpcError(
+                "PAGE_ERROR", answer.message, name=answer.name, message=answer.message, pageCode=answer.code
+            )
+        return answer
 
     async def catch_up(self, since_s: int) -> int | Failure:
         """Have the page tell what it has of messages since `since_s` (epoch seconds); return how many."""

@@ -21,6 +21,7 @@ class Script:
     """A life that waits to be ended, or for the test to say how it dies."""
 
     pid = 4711
+    page = None
 
     def __init__(self, session: Session) -> None:
         self.session = session
