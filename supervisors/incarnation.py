@@ -27,6 +27,7 @@ from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
 from supervisors.whatsapp import page as whatsapp
 from supervisors.whatsapp.library import Library
+from supervisors.whatsapp.needs import features_without
 
 _log = structlog.get_logger(__name__)
 
@@ -226,8 +227,22 @@ class Incarnation:
                     self._session.journal.changed(item)
                 case news.Presence() | news.Call() | news.GroupChange():
                     self._session.journal.noticed(item)
+                case news.Verified(missing=missing):
+                    self._take_verdict(missing)
                 case news.Resolved(id=message_id, key=key, chat_id=chat_id):
                     self._session.journal.resolved(message_id, key, chat_id)
+
+    def _take_verdict(self, missing: tuple[str, ...]) -> None:
+        self._session.lacking = features_without(missing)
+        if missing:
+            _log.warning(
+                "store_objects_missing",
+                session_id=self._session.id,
+                names=missing,
+                features=self._session.lacking,
+            )
+        else:
+            _log.info("store_objects_functional", session_id=self._session.id)
 
     def _take_code(self, code: str | None) -> None:
         if code is None:

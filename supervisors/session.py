@@ -85,6 +85,7 @@ class Session:
         self.facts = ConnectionFacts() if facts is None else facts
         self.device_name = device_name
         self.qr: QrCode | None = None
+        self.lacking: tuple[str, ...] = ()  # features that this version of the page does not offer
         self.life: Life | None = None
         self._begin = begin
         self._nursery: trio.Nursery | None = None

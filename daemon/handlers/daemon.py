@@ -80,6 +80,15 @@ def _problems(service: Service) -> list[Problem]:
             )
         )
     for session in service.fleet:
+        if session.lacking:
+            found.append(
+                Problem(
+                    code="FEATURES_UNAVAILABLE",
+                    message=f"This version of WhatsApp Web cannot do: {', '.join(session.lacking)}",
+                    action="Update wasup: a newer page library may know this version.",
+                    session_id=session.id,
+                )
+            )
         state = session.told
         spec = ERRORS.get(state.reason or "")
         if state.status == "disconnected" and spec is not None:

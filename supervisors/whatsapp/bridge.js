@@ -79,6 +79,7 @@
   for (const event of ['conn.stream_mode_changed', 'conn.main_ready', 'conn.authenticated']) WPP.on(event, observe);
   WPP.on('loader.full_ready', () => setTimeout(() => {
     listening = true;
+    verify();
     observe();
   }, 0));
   WPP.on('loader.injected', () => {

@@ -10,11 +10,13 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from supervisors.whatsapp.needs import NAMES
+
 _HERE = Path(__file__).parent
 _PINNED = _HERE / "node_modules" / "@wppconnect" / "wa-js" / "dist" / "wppconnect-wa.js"
 NAME = "wa-js"
 BINDING = "wasupTell"
-_PARTS = ("send", "messages", "reach")  # in this order: later ones use what earlier ones define
+_PARTS = ("send", "messages", "reach", "verify")  # in this order: later ones use what earlier ones define
 
 # The defaults of wa-js 4.6.0 call third parties: link previews go to servers of its authors (every link that
 # is sent), and Google Analytics is told of every start. All of it is off before the library runs.
@@ -58,6 +60,7 @@ class Library:
         parts = "\n".join((_HERE / "bridge" / f"{part}.js").read_text() for part in _PARTS)
         bridge = (_HERE / "bridge.js").read_text().replace("// BRIDGE_PARTS", parts)
         bridge = bridge.replace("WPP_BINDING", BINDING)
+        bridge = bridge.replace("BRIDGE_NEEDS", msgspec.json.encode(NAMES).decode())
         return (
             "if (window === window.top && !window.WPP) {\n"
             f"window.WPPConfig = {config};\n"

@@ -97,6 +97,12 @@ class Resolved(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="r
     chat_id: _Id
 
 
+class Verified(msgspec.Struct, frozen=True, kw_only=True, tag="verified"):
+    """Which of the names of `needs` this version of the page does not have."""
+
+    missing: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=256)]
+
+
 class Edited(msgspec.Struct, frozen=True, kw_only=True, tag="edited"):
     """A message says something else now."""
 
@@ -163,6 +169,7 @@ News = (
     | Message
     | Acked
     | Resolved
+    | Verified
     | Edited
     | Revoked
     | Reacted

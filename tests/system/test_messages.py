@@ -1,0 +1,140 @@
+"""Messages of every kind, both ways, and what is done to them."""
+
+import base64
+import hashlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import RpcError
+from tests.simulator import Simulator
+from tests.system.conftest import ADA, SHOP
+from tests.system.wasupd import Caller, Wasupd, until
+
+pytestmark = pytest.mark.chrome
+
+ADA_CHAT = "4915110000001@c.us"
+# The smallest picture that is one: a PNG of one pixel.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def in_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "mimetype"),
+    [
+        ("image", {"data": in_base64(PNG), "mimetype": "image/png", "caption": "one pixel"}, "image/png"),
+        ("document", {"data": in_base64(os.urandom(3 * 2**20)), "filename": "big.pdf"}, "application/pdf"),
+        ("audio", {"data": in_base64(os.urandom(5000)), "ptt": True}, "audio/ogg; codecs=opus"),
+    ],
+)
+async def test_files_go_out_byte_for_byte(
+    sim: Simulator, wasupd: Wasupd, call: Caller, kind: str, content: dict[str, object], mimetype: str
+) -> None:
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    data = base64.b64decode(str(content["data"]))
+    sent = await call("message.send", sessionId="shop", to=ADA, wait="sent", **{kind: content})
+    assert (sent["type"], sent["text"]) == (kind, content.get("caption"))
+    assert (sent["media"]["mimetype"], sent["media"]["bytes"]) == (mimetype, len(data))
+    assert hashlib.sha256(shop.media(sent["id"])).digest() == hashlib.sha256(data).digest()
+    assert [s.duplicate for s in shop.submissions] == [False]
+    assert list((wasupd.directory / "state" / "sessions" / "shop" / "media").iterdir()) == []
+    got = await call("message.download", sessionId="shop", messageId=sent["id"])
+    assert base64.b64decode(got["data"]) == data
+    assert got["mimetype"] == mimetype
+
+
+async def test_a_file_comes_in_and_is_downloaded(sim: Simulator, call: Caller) -> None:
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    data = os.urandom(2 * 2**20 + 1)
+    async with call.client.subscribe(types=["message.received"]) as events:
+        shop.receive_media(
+            ADA, "document", data, "application/zip", filename="all.zip", caption="as promised"
+        )
+        (event,) = await until(events, "message.received")
+    message = event["data"]["message"]
+    assert (message["type"], message["text"]) == ("document", "as promised")
+    assert message["media"] == {"mimetype": "application/zip", "filename": "all.zip", "bytes": len(data)}
+    os.kill(await call.pid("shop"), signal.SIGKILL)  # the file is WhatsApp's, not the page's
+    await call.wait("shop", "disconnected", "connecting")
+    await call.wait("shop", "connected")
+    got = await call("message.download", sessionId="shop", messageId=message["key"])
+    assert (base64.b64decode(got["data"]), got["filename"]) == (data, "all.zip")
+
+
+async def test_a_file_survives_a_killed_chrome_before_it_is_sent(sim: Simulator, call: Caller) -> None:
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    os.kill(await call.pid("shop"), signal.SIGKILL)
+    sent = await call(
+        "message.send", sessionId="shop", to=ADA, image={"data": in_base64(PNG)}, wait="sent", timeout=60
+    )
+    assert shop.media(sent["id"]) == PNG
+
+
+@pytest.mark.parametrize("settings", [{"messages.max_media_bytes": 100_000}], indirect=True)
+async def test_files_that_are_refused(sim: Simulator, wasupd: Wasupd, call: Caller, tmp_path: Path) -> None:
+    await call.create("shop")
+    secret = tmp_path / "secret"
+    secret.write_text("not for clients")
+    for content, code in [
+        ({"data": in_base64(b"x" * 100_001)}, "MEDIA_TOO_LARGE"),
+        ({"data": "no base64!"}, "INVALID_PARAMS"),
+        ({"path": str(secret)}, "INVALID_PARAMS"),
+        ({"path": "relative"}, "INVALID_PARAMS"),
+        ({"data": "eA==", "path": "/x"}, "INVALID_PARAMS"),
+        ({}, "INVALID_PARAMS"),
+    ]:
+        with pytest.raises(RpcError) as refusal:
+            await call("message.send", sessionId="shop", to=ADA, document=content)
+        assert (content, refusal.value.code) == (content, code)
+    assert (await call("session.get", sessionId="shop"))["messageQueue"] == 0
+    assert not (wasupd.directory / "state" / "sessions" / "shop" / "media").exists()
+
+
+LICENCES = Path("/usr/share/common-licenses")  # of Debian's base-files: there on every machine
+
+
+@pytest.mark.parametrize("settings", [{"messages.media_dirs": [str(LICENCES)]}], indirect=True)
+async def test_a_file_by_its_path(sim: Simulator, call: Caller, tmp_path: Path) -> None:
+    """Only from the directories that the administrator named, wherever links lead."""
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    licence = LICENCES / "Apache-2.0"
+    sent = await call("message.send", sessionId="shop", to=ADA, document={"path": str(licence)}, wait="sent")
+    assert sent["media"]["filename"] == "Apache-2.0"
+    assert shop.media(sent["id"]) == licence.read_bytes()
+    for path in (LICENCES / ".." / ".." / ".." / "etc" / "hostname", LICENCES, LICENCES / "missing"):
+        with pytest.raises(RpcError) as refusal:
+            await call("message.send", sessionId="shop", to=ADA, document={"path": str(path)})
+        assert refusal.value.code == "INVALID_PARAMS"
+        assert refusal.value.details["path"] == "$.document.path"
+
+
+async def test_quotes_mentions_locations_contacts_polls(sim: Simulator, call: Caller) -> None:
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    first = await call.send("shop", ADA, "first", wait="sent")
+    await call.send("shop", ADA, "second", quotedMessageId=first["id"], wait="sent")
+    place = {"latitude": 52.52, "longitude": 13.405, "name": "Berlin"}
+    await call("message.send", sessionId="shop", to=ADA, location=place, wait="sent")
+    card = {"name": "Grace Hopper", "phoneNumber": "+49 151 1000 0002"}
+    await call("message.send", sessionId="shop", to=ADA, contact=card, wait="sent")
+    poll = {"question": "When?", "options": ["today", "tomorrow"]}
+    asked = await call("message.send", sessionId="shop", to=ADA, poll=poll, wait="sent")
+    assert (asked["type"], asked["text"]) == ("poll", "When?")
+    assert [s.kind for s in shop.submissions] == ["chat", "chat", "location", "vcard", "poll_creation"]
+    assert shop.submissions[1].quoted_id == first["id"]
