@@ -70,6 +70,7 @@ async def _serve(
             files=files,
             nursery=nursery,
             activity=activity,
+            reload=lambda: _reload(config, server),
         )
         server = Server(
             handlers(service),
@@ -80,7 +81,7 @@ async def _serve(
                 max_in_flight=config.rpc.max_in_flight,
             ),
         )
-        await nursery.start(_take_signals, service, server)
+        await nursery.start(_take_signals, service)
         await _log_event(store, "daemon.started")
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)
@@ -110,28 +111,34 @@ async def _restore(service: Service) -> None:
 
 
 async def _take_signals(
-    service: Service, server: Server, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    service: Service, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             _log.info("signal_received", signal=signal.Signals(number).name)
             if number == signal.SIGHUP:
-                _reload(service, server)
+                with contextlib.suppress(configuration.ConfigError):  # said in the log
+                    service.reload()
             else:
                 service.stopping.set()
 
 
-def _reload(service: Service, server: Server) -> None:
-    """Take what can be taken without a restart from the file again: `[access]` and `[log]`."""
+def _reload(config: Config, server: Server) -> Config:
+    """Take what can be taken without a restart from the file again: `[access]` and `[log]`.
+
+    Raises:
+        ConfigError: the file is refused; the old values stay.
+    """
     try:
-        fresh = configuration.load(service.config.file, os.environ)
+        fresh = configuration.load(config.file, os.environ)
     except configuration.ConfigError as error:
         _log.error("config_refused", error=str(error))
-        return
+        raise
     server.set_access(fresh.access)
     logs.configure(fresh.log.level, fresh.log.format)
     _log.info("config_reloaded", file=str(fresh.file))
+    return fresh
 
 
 async def _look_for_browser(fleet: Fleet) -> None:

@@ -37,6 +37,7 @@ class Service:
     files: MediaFiles
     nursery: trio.Nursery
     activity: dict[str, int]
+    reload: Callable[[], Config]
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)

@@ -115,6 +115,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 "Wait until a session has a status",
             ),
             Method(
+                "session.stats",
+                m.SessionStatsParams,
+                m.SessionStatsResult,
+                _NO_SESSION,
+                "reader",
+                "A session's messages in figures, by type and by day, and how it went",
+            ),
+            Method(
                 "session.delete",
                 m.SessionDeleteParams,
                 m.SessionDeleteResult,
@@ -292,6 +300,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 (),
                 "reader",
                 "Who the daemon takes the caller for",
+            ),
+            Method(
+                "daemon.reloadConfig",
+                m.NoParams,
+                m.ReloadResult,
+                (),
+                "admin",
+                "Read the configuration again, as SIGHUP does",
             ),
             Method("daemon.shutdown", m.NoParams, m.ShutdownResult, (), "admin", "Stop the daemon in order"),
             Method(

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from daemon.dispatch import Handlers
-from daemon.handlers import actions, events, messages, reach, rpc, sessions
+from daemon.handlers import actions, events, messages, reach, rpc, sessions, stats
 from daemon.handlers import daemon as daemon_methods
 from daemon.service import Service
 
@@ -21,6 +21,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "session.qr": sessions.qr,
     "session.wait": sessions.wait,
     "session.delete": sessions.delete,
+    "session.stats": stats.stats,
     "message.send": messages.send,
     "message.get": messages.get,
     "message.list": messages.list_,
@@ -44,6 +45,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "daemon.health": daemon_methods.health,
     "daemon.whoami": daemon_methods.whoami,
     "daemon.shutdown": daemon_methods.shutdown,
+    "daemon.reloadConfig": daemon_methods.reload_config,
     "rpc.discover": rpc.discover,
 }
 

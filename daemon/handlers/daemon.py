@@ -6,10 +6,11 @@ from collections import Counter
 import apsw
 import trio
 
+from daemon.config import ConfigError
 from daemon.dispatch import Call, Reply
 from daemon.service import Service
 from daemon.store import messages
-from protocol.errors import ERRORS
+from protocol.errors import ERRORS, RpcError
 from protocol.models import (
     SESSION_STATUSES,
     Health,
@@ -19,6 +20,7 @@ from protocol.models import (
     HealthStore,
     NoParams,
     Problem,
+    ReloadResult,
     ShutdownResult,
     WhoamiResult,
 )
@@ -102,6 +104,17 @@ def _problems(service: Service) -> list[Problem]:
 
 def whoami(_service: Service, call: Call, _params: NoParams) -> WhoamiResult:
     return WhoamiResult(uid=call.peer.uid, gid=call.peer.gid, role=call.peer.role or "none")
+
+
+def reload_config(service: Service, _call: Call, _params: NoParams) -> ReloadResult:
+    """Take what can be taken without a restart from the file again: `[access]` and `[log]`."""
+    try:
+        fresh = service.reload()
+    except ConfigError as error:
+        raise RpcError(
+            "INVALID_PARAMS", str(error), action="Correct the file; the old values stay."
+        ) from None
+    return ReloadResult(file=None if fresh.file is None else str(fresh.file), reloaded=("access", "log"))
 
 
 def shutdown(service: Service, _call: Call, _params: NoParams) -> Reply:

@@ -141,6 +141,13 @@ class WhoamiResult(Record, frozen=True, kw_only=True):
     role: Role | Literal["none"]
 
 
+class ReloadResult(Record, frozen=True, kw_only=True):
+    """What was read again: the file, None where there is none; what needs a restart keeps its old value."""
+
+    file: str | None
+    reloaded: tuple[str, ...]
+
+
 class ShutdownResult(Record, frozen=True, kw_only=True):
     """The daemon is about to end."""
 

@@ -38,7 +38,13 @@ def test_every_entry_is_sound() -> None:
         assert method.summary[-1:] not in ("", ".")
 
 
-ADMIN = {"session.delete", "session.terminateAll", "daemon.shutdown", "daemon.forceCleanup"}
+ADMIN = {
+    "session.delete",
+    "session.terminateAll",
+    "daemon.shutdown",
+    "daemon.reloadConfig",
+    "daemon.forceCleanup",
+}
 READER = re.compile(
     r"\w+\.list|session\.(get|status|wait|stats|incidents)|message\.(get|download)|whatsapp\.functions"
     r"|events\.\w+|daemon\.(health|metrics|whoami)|rpc\.discover"

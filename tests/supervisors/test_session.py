@@ -12,7 +12,7 @@ from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.machine import Died, Publish, Rules, State
 from supervisors.session import Session
 from supervisors.settings import RestartSettings
-from supervisors.whatsapp.news import Acked, PageMessage
+from supervisors.whatsapp.news import AccountNews, Acked, MessageChange, PageMessage
 
 LINKED = ConnectionFacts(phone_number="+491701234567", wid="491701234567@c.us")
 
@@ -83,6 +83,12 @@ class Memory:
         raise NotImplementedError
 
     def acked(self, ack: Acked) -> None:
+        raise NotImplementedError
+
+    def changed(self, change: MessageChange) -> None:
+        raise NotImplementedError
+
+    def noticed(self, news: AccountNews) -> None:
         raise NotImplementedError
 
     def resolved(self, message_id: str, key: str, chat_id: str) -> None:

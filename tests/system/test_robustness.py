@@ -297,3 +297,44 @@ async def test_a_second_daemon_on_the_same_socket_is_refused(wasupd: Wasupd, cal
     assert done.returncode == 1
     assert str(wasupd.socket) in done.stderr.decode()
     assert (await call("daemon.whoami"))["role"] == "admin"
+
+
+async def test_the_configuration_is_read_again(wasupd: Wasupd, call: Caller) -> None:
+    """By request as by SIGHUP: access and log; a bad file changes nothing."""
+    answer = await call("daemon.reloadConfig")
+    assert answer == {"file": str(wasupd.config), "reloaded": ["access", "log"]}
+    good = wasupd.config.read_text()
+    wasupd.config.write_text(good + "\n[nonsense]\n")
+    with pytest.raises(RpcError) as refusal:
+        await call("daemon.reloadConfig")
+    assert "nonsense" in refusal.value.message
+    wasupd.config.write_text(good)
+    assert (await call("daemon.whoami"))["role"] == "admin"
+
+
+async def test_a_session_in_figures(call: Caller) -> None:
+    await call.create("shop")
+    await call.send("shop", ADA, "hello")
+    figures = await call("session.stats", sessionId="shop")
+    assert figures["stats"]["byType"] == {"text": 1}
+    assert list(figures["stats"]["byDay"].values()) == [{"sent": 0, "received": 0}]
+    assert figures["performance"] == {
+        "averageResponseTime": None,
+        "uptime": 0.0,
+        "messagesPerHour": 1.0,
+        "errorRate": 0.0,
+    }
+
+
+async def test_a_message_is_cancelled_and_queued_again(call: Caller) -> None:
+    await call.create("shop")
+    message = await call.send("shop", ADA, "hello", idempotencyKey="order 1")
+    assert (await call.send("shop", ADA, "hello", idempotencyKey="order 1"))["id"] == message["id"]
+    with pytest.raises(RpcError) as refusal:
+        await call.send("shop", ADA, "goodbye", idempotencyKey="order 1")
+    assert refusal.value.code == "IDEMPOTENCY_CONFLICT"
+    cancelled = await call("message.cancel", sessionId="shop", messageId=message["id"])
+    assert cancelled["status"] == "cancelled"
+    again = await call("message.retry", sessionId="shop", messageId=message["id"])
+    assert again["status"] == "queued"
+    assert (await call("session.get", sessionId="shop"))["messageQueue"] == 1
