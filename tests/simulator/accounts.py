@@ -5,11 +5,13 @@ a `Link`; a change is announced by calling `World.changed`.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tests.simulator import actions
 from tests.simulator.errors import SimulatorError
-from tests.simulator.ledger import Delivery, Ledger, Reception, Submission
+from tests.simulator.ledger import Delivery, Ledger, ReadReceipt, Reception, Submission
 from tests.simulator.media import MediaStore
 from tests.simulator.models import (
     ACK_DELIVERED,
@@ -55,11 +57,11 @@ class World:
         """Whether a number is on WhatsApp."""
         return number in self._on_whatsapp
 
-    def account(self, number: str, name: str | None = None) -> Account:
+    def account(self, number: str, name: str | None = None, lid_chats: bool = False) -> Account:
         """The account of a number, made on first use."""
         number = self.know(number)
         if number not in self.accounts:
-            self.accounts[number] = Account(number, name or f"Phone {number[-4:]}")
+            self.accounts[number] = Account(number, name or f"Phone {number[-4:]}", lid_chats=lid_chats)
             self.changed()
         return self.accounts[number]
 
@@ -67,7 +69,7 @@ class World:
         """Write a contact into a phone's book."""
         number = self.know(number) if on_whatsapp else parse_number(number)
         contact = account.contacts[number] = Contact(number, name)
-        account.owe_all({"t": "contact", "contact": self.contact_frame(contact)})
+        account.owe_all({"t": "contact", "contact": self.contact_frame(account, contact)})
         self.changed()
         return contact
 
@@ -117,10 +119,16 @@ class World:
 
         `to` is the chat's id as the page wrote it.
         The page is answered first, whoever is concerned hears of it afterwards. A repeated id is noted in
-        the ledger and dropped. None when the recipient does not exist.
+        the ledger and dropped. None when the recipient does not exist, or the send is to fail.
         """
+        if message.kind in actions.KINDS and actions.of(self, account, message) is None:
+            self._refuse(account, device, message, now, to, "message not found")
+            return None
+        if device is not None and account.send_errors:
+            self._refuse(account, device, message, now, to, account.send_errors.popleft(), thrown=True)
+            return None
         chat = message.to if is_group(message.to) else pn_wid(message.to)
-        known = account.entries.get(message.id)
+        known = account.entries.get(message.id) or account.acts.get(message.id)
         entry: Entry | None = known or Entry(message, chat, from_me=True, ack=ACK_SENT)
         if is_group(message.to):
             reachable = message.to in self.groups and account.number in self.groups[message.to].participants
@@ -128,38 +136,58 @@ class World:
             reachable = self.exists(message.to)
         if known is None and not reachable:
             entry = None
-        error = "recipient not found" if entry is None else None
+        if entry is None:
+            self._refuse(account, device, message, now, to, "recipient not found")
+            return None
         if device is not None:
-            content = message.content
-            self.ledger.submissions.append(
-                Submission(
-                    account.number,
-                    message.id,
-                    chat,
-                    message.text,
-                    now,
-                    duplicate=known is not None,
-                    accepted=entry is not None,
-                    kind=message.kind,
-                    to=to or chat,
-                    quoted_id=content.get("quotedStanzaID"),
-                    mentions=tuple(content.get("mentionedJidList") or ()),
-                    media=self.media.describe(content) if entry else None,
-                    error=error,
-                    content=content,
-                )
-            )
-        if device is not None and device.link is not None:
-            if entry is None:
-                device.link.send({"t": "nack", "id": message.id, "error": error})
-            elif not account.hold_acks:
-                self.acknowledge(device.link, entry)
-        if known is None and entry is not None:
+            self._note(account, message, now, to, known is not None, None)
+        if device is not None and device.link is not None and not account.hold_acks:
+            self.acknowledge(device.link, entry)
+        if known is None and message.kind in actions.KINDS:
+            account.acts[message.id] = entry
+            actions.perform(self, account, message, but=device.id if device else None)
+        elif known is None:
             account.entries[message.id] = entry
             account.owe_all(self.message_frame(account, entry), but=device.id if device else None)
             self._deliver(account, entry, now)
         self.changed()
         return entry
+
+    def _note(
+        self, account: Account, message: Message, now: float, to: str, duplicate: bool, error: str | None
+    ) -> None:
+        content = message.content
+        chat = message.to if is_group(message.to) else pn_wid(message.to)
+        self.ledger.submissions.append(
+            Submission(
+                account.number,
+                message.id,
+                chat,
+                message.text,
+                now,
+                duplicate=duplicate,
+                accepted=error is None,
+                kind=message.kind,
+                to=to or chat,
+                quoted_id=content.get("quotedStanzaID"),
+                mentions=tuple(content.get("mentionedJidList") or ()),
+                target=content.get("target"),
+                media=self.media.describe(content) if error is None else None,
+                error=error,
+                content=content,
+            )
+        )
+
+    def _refuse(
+        self, account: Account, device: Device | None, message: Message, now: float, to: str, error: str,
+        thrown: bool = False,
+    ) -> None:  # fmt: skip
+        if device is None:
+            return
+        self._note(account, message, now, to, False, error)
+        if device.link is not None:
+            device.link.send({"t": "nack", "id": message.id, "thrown": error if thrown else None})
+        self.changed()
 
     def acknowledge(self, link: Link, entry: Entry) -> None:
         """Tell a page that the server has its message."""
@@ -174,13 +202,14 @@ class World:
         if sender == account.number:
             raise SimulatorError("a phone does not write to itself here: use write() for its own messages")
         id_ = more.pop("id", None) or new_message_id()
+        hidden = bool(more.pop("hidden", False))
         message = Message(id_, sender, to, {"type": "chat", "body": text, **more}, int(now))
         if sender in self.accounts:
             self.submit(self.accounts[sender], None, message, now)
             return account.entries[message.id]
         for number in self._recipients(message):
             if number in self.accounts:
-                self._file(self.accounts[number], message, now)
+                self._file(self.accounts[number], message, now, hidden)
         self.changed()
         return account.entries[message.id]
 
@@ -188,11 +217,15 @@ class World:
         members = self.group(message.to).participants if is_group(message.to) else [message.to]
         return [number for number in members if number != message.sender]
 
-    def _file(self, account: Account, message: Message, now: float) -> None:
+    def concerned(self, message: Message) -> set[str]:
+        """The numbers in whose chat a message is."""
+        return {message.sender, *self._recipients(message)}
+
+    def _file(self, account: Account, message: Message, now: float, hidden: bool = False) -> None:
         if message.id in account.entries:
             return
         chat = message.to if is_group(message.to) else pn_wid(message.sender)
-        entry = account.entries[message.id] = Entry(message, chat, from_me=False)
+        entry = account.entries[message.id] = Entry(message, chat, from_me=False, hidden=hidden)
         account.owe_all(self.message_frame(account, entry))
         self.ledger.deliveries.append(
             Delivery(message.sender, account.number, message.id, chat, message.text, now, message.kind)
@@ -226,7 +259,7 @@ class World:
         account.owe_all(
             {
                 "t": "receipt",
-                "chat": entry.chat,
+                "chat": self.chat_wid(account, entry.chat),
                 "ids": [entry.id],
                 "ack": ack,
                 "total": entry.ack,
@@ -248,12 +281,17 @@ class World:
 
     def read_received(self, account: Account, chat: str, now: float) -> None:
         """`account` has read a chat: senders that are accounts see it."""
-        for entry in account.entries.values():
-            if not entry.from_me and entry.chat == chat and entry.ack < ACK_READ:
-                entry.ack = ACK_READ
-                sender = self.accounts.get(entry.message.sender)
-                if sender is not None:
-                    self.receipt(sender, sender.entries[entry.id], account.number, ACK_READ, now)
+        unread = [
+            e for e in account.entries.values() if not e.from_me and e.chat == chat and e.ack < ACK_READ
+        ]
+        for entry in unread:
+            entry.ack = ACK_READ
+            sender = self.accounts.get(entry.message.sender)
+            if sender is not None:
+                self.receipt(sender, sender.entries[entry.id], account.number, ACK_READ, now)
+        if unread:
+            ids = tuple(entry.id for entry in unread)
+            self.ledger.read_receipts.append(ReadReceipt(account.number, chat, ids, now))
         self.changed()
 
     # Devices
@@ -286,9 +324,23 @@ class World:
 
     # What pages are told
 
-    def contact_frame(self, contact: Contact) -> Frame:
+    def chat_wid(self, account: Account, chat: str) -> str:
+        """The id by which an account's pages know a chat; `chat` is by number, or a group's."""
+        if is_group(chat) or not (account.lid_chats or parse_number(chat) in account.lid_numbers):
+            return chat
+        return lid_wid(parse_number(chat))
+
+    def user_wid(self, account: Account, number: str, group: Group | None) -> str:
+        """The id by which an account's pages know somebody, in a group or in the direct chat."""
+        if number == account.number:
+            return account.lid if group or account.lid_chats else account.wid
+        return group.wid_of(number) if group else self.chat_wid(account, pn_wid(number))
+
+    def contact_frame(self, account: Account, contact: Contact) -> Frame:
         """A contact as a page learns of it."""
-        return {"id": pn_wid(contact.number), "lid": lid_wid(contact.number), "name": contact.name}
+        wid = pn_wid(contact.number)
+        lid, chat = lid_wid(contact.number), self.chat_wid(account, wid)
+        return {"id": wid, "lid": lid, "name": contact.name, "chat": chat}
 
     def group_frame(self, group: Group) -> Frame:
         """A group as a page learns of it."""
@@ -303,20 +355,42 @@ class World:
         author = None
         if group:
             author = account.lid if entry.from_me else group.wid_of(message.sender)
+        number = message.to if entry.from_me else message.sender
+        peer = None if group else {"id": pn_wid(number), "lid": lid_wid(number)}
         return {
             "t": kind,
             "msg": {
-                "id": message.id, "chat": entry.chat, "fromMe": entry.from_me, "author": author,
-                "ts": message.t, "ack": entry.ack, "content": dict(message.content),
+                "id": message.id, "chat": self.chat_wid(account, entry.chat), "fromMe": entry.from_me,
+                "author": author, "peer": peer, "ts": message.t, "ack": entry.ack, "content": entry.content,
                 "notifyName": sender.name if sender else book.name if book else message.sender,
             },
         }  # fmt: skip
 
-    def snapshot(self, account: Account, history: bool) -> Frame:
+    def chat_frames(self, account: Account, device: Device | None) -> list[Frame]:
+        """How chats stand for a page: what it has of unread messages, whether archived, whether pinned."""
+        pending = device.pending.values() if device else ()
+        owed = {frame["msg"]["id"] for frame in pending if frame["t"] == "msg"}
+        unread = Counter(
+            entry.chat
+            for entry in account.entries.values()
+            if not entry.from_me and entry.ack < ACK_READ and entry.id not in owed
+        )
+        return [
+            {
+                "id": self.chat_wid(account, chat),
+                "unreadCount": unread[chat],
+                "archive": chat in account.archived,
+                "pin": chat in account.pinned,
+            }
+            for chat in dict.fromkeys([*unread, *account.archived, *account.pinned])
+        ]
+
+    def snapshot(self, account: Account, history: bool, device: Device | None = None) -> Frame:
         """What a page needs on connecting; with the messages so far if it has just been linked."""
         return {
             "t": "sync",
-            "contacts": [self.contact_frame(contact) for contact in account.contacts.values()],
+            "chats": self.chat_frames(account, device),
+            "contacts": [self.contact_frame(account, contact) for contact in account.contacts.values()],
             "groups": [self.group_frame(group) for group in self.groups_of(account.number)],
             "history": [self.message_frame(account, e)["msg"] for e in account.entries.values()]
             if history

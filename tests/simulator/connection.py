@@ -159,7 +159,7 @@ class Connection:
         self.send({"t": "welcome", "account": self._identity(account), "mediaAuth": self.media_auth})
         if history:
             device.pending.clear()
-        self.send(self.simulator.world.snapshot(account, history))
+        self.send(self.simulator.world.snapshot(account, history, device))
         for owed in list(device.pending.values()):
             self.send(owed)
         self.send({"t": "up_to_date"})
@@ -175,9 +175,8 @@ class Connection:
                     target = world.resolve(to)
                 except SimulatorError:
                     target = to if is_group(to) else parse_number("+" + to.partition("@")[0])
-                world.submit(
-                    account, device, Message(id_, account.number, target, content, int(now)), now, to
-                )
+                message = Message(id_, account.number, target, content, int(now))
+                world.submit(account, device, message, now, to)
             case {"t": "seen", "chat": str(chat)}:
                 target = world.resolve(chat)
                 world.read_received(account, target if is_group(target) else pn_wid(target), now)
@@ -196,7 +195,10 @@ class Connection:
                     number = world.resolve(str(frame["wid"]))
                 except SimulatorError:
                     return None
-                return {"wid": pn_wid(number), "lid": lid_wid(number)} if world.exists(number) else None
+                if not world.exists(number):
+                    return None
+                chat = world.chat_wid(self.account, pn_wid(number)) if self.account else pn_wid(number)
+                return {"wid": pn_wid(number), "lid": lid_wid(number), "chat": chat}
             case "group":
                 group = world.groups.get(str(frame["wid"]))
                 if group is None or self.account is None or self.account.number not in group.participants:

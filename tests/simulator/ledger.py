@@ -56,6 +56,16 @@ class Reception:
     at: float
 
 
+@dataclass(frozen=True)
+class ReadReceipt:
+    """An account has read messages of a chat, and its page has told the server so."""
+
+    account: str
+    chat: str
+    ids: tuple[str, ...]
+    at: float
+
+
 @dataclass
 class Ledger:
     """Append-only lists; the methods only select."""
@@ -63,6 +73,7 @@ class Ledger:
     submissions: list[Submission] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     receptions: list[Reception] = field(default_factory=list)
+    read_receipts: list[ReadReceipt] = field(default_factory=list)
 
     def submissions_of(self, account: str, chat: str | None = None) -> list[Submission]:
         """Every submission of an account in the order of arrival, of one chat if one is named."""
@@ -75,3 +86,7 @@ class Ledger:
     def receptions_of(self, account: str) -> list[Reception]:
         """Every message that this account's pages confirmed, in order."""
         return [r for r in self.receptions if r.account == account]
+
+    def read_receipts_of(self, account: str) -> list[ReadReceipt]:
+        """What this account's pages said they have read, in order."""
+        return [r for r in self.read_receipts if r.account == account]

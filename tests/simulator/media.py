@@ -1,7 +1,7 @@
 """Files on WhatsApp's media server, encrypted as WhatsApp's are. Pure, and all in memory.
 
-The scheme: a random media key, HKDF-SHA256 with a label of the kind gives IV, cipher key and MAC key; the file
-is AES-256-CBC, followed by ten bytes of HMAC-SHA256 over IV and ciphertext.
+The scheme: from a random media key, HKDF-SHA256 with a label of the kind gives IV, cipher key and MAC key;
+the file is AES-256-CBC, followed by ten bytes of HMAC-SHA256 over IV and ciphertext.
 """
 
 import base64

@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -55,6 +56,11 @@ class Entry:
     ack: int = 0
     delivered_to: set[str] = field(default_factory=set)
     read_by: set[str] = field(default_factory=set)
+    reactions: dict[str, str] = field(default_factory=dict)
+    votes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    edited: str | None = None
+    revoked: bool = False
+    hidden: bool = False
 
     @property
     def id(self) -> str:
@@ -69,7 +75,19 @@ class Entry:
     @property
     def text(self) -> str:
         """The message's text."""
-        return self.message.text
+        return "" if self.revoked else self.edited if self.edited is not None else self.message.text
+
+    @property
+    def content(self) -> Frame:
+        """The message as it stands now: edited, revoked, or not readable yet."""
+        content = dict(self.message.content)
+        if self.revoked:
+            return {"type": "revoked"}
+        if self.hidden:
+            return {"type": "ciphertext"}
+        if self.edited is not None:
+            content["caption" if "mimetype" in content else "body"] = self.edited
+        return content
 
 
 @dataclass
@@ -115,17 +133,27 @@ class Group:
 
 @dataclass
 class Account:
-    """A phone with WhatsApp on it."""
+    """A phone with WhatsApp on it.
+
+    Its pages name a person's chat by number, or by the hidden id: with `lid_chats` everybody's, else that of
+    `lid_numbers`. `send_errors` are what the next messages of its pages fail with, one each.
+    """
 
     number: str
     name: str
     contacts: dict[str, Contact] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
+    acts: dict[str, Entry] = field(default_factory=dict)
     offline: bool = False
     hold_acks: bool = False
     auto_deliver: bool = True
     presence_subscriptions: list[str] = field(default_factory=list)
+    lid_chats: bool = False
+    lid_numbers: set[str] = field(default_factory=set)
+    send_errors: deque[str] = field(default_factory=deque)
+    archived: set[str] = field(default_factory=set)
+    pinned: set[str] = field(default_factory=set)
 
     @property
     def wid(self) -> str:

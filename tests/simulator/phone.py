@@ -10,10 +10,11 @@ import trio
 import zxingcpp
 from PIL import Image, UnidentifiedImageError
 
+from tests.simulator.conversation import Conversation
 from tests.simulator.errors import SimulatorError
-from tests.simulator.ledger import Delivery, Reception, Submission
+from tests.simulator.ledger import Delivery, ReadReceipt, Reception, Submission
 from tests.simulator.models import ACK_DELIVERED, Account, Entry, Message, new_message_id
-from tests.simulator.wids import parse_number, pn_wid
+from tests.simulator.wids import is_group, parse_number, pn_wid
 
 if TYPE_CHECKING:
     from tests.simulator.connection import Connection
@@ -23,13 +24,12 @@ SCAN_DEADLINE_S = 30
 T = TypeVar("T")
 
 
-class Phone:
+class Phone(Conversation):
     """One account's phone."""
 
     def __init__(self, simulator: "Simulator", account: Account) -> None:
+        super().__init__(simulator.world, account)
         self._simulator = simulator
-        self._world = simulator.world
-        self.account = account
 
     @property
     def number(self) -> str:
@@ -60,6 +60,11 @@ class Phone:
     def receptions(self) -> list[Reception]:
         """What this account's pages have stored of what was sent to it."""
         return self._world.ledger.receptions_of(self.number)
+
+    @property
+    def read_receipts(self) -> list[ReadReceipt]:
+        """What this account's pages said they have read."""
+        return self._world.ledger.read_receipts_of(self.number)
 
     @property
     def linked(self) -> list[str]:
@@ -138,36 +143,6 @@ class Phone:
 
     # Messages
 
-    def receive(
-        self, from_: str, text: str, group: str | None = None, message_id: str | None = None
-    ) -> Entry:
-        """Somebody writes to this account, or to a group it is in."""
-        return self._world.receive(self.account, from_, text, time.time(), group=group, id=message_id)
-
-    def receive_media(
-        self, from_: str, kind: str, data: bytes, mimetype: str, filename: str | None = None,
-        caption: str | None = None, group: str | None = None,
-    ) -> Entry:  # fmt: skip
-        """Somebody sends a file: an `image`, `video`, `audio`, `ptt`, `document` or `sticker`."""
-        about = {"mimetype": mimetype, "filename": filename, "caption": caption}
-        content = {
-            "type": kind,
-            **self._world.media.publish(kind, data),
-            **{name: value for name, value in about.items() if value is not None},
-        }
-        return self._world.receive(self.account, from_, "", time.time(), group=group, **content)
-
-    def media(self, message_id: str) -> bytes:
-        """The bytes of the file that a message carries, sent or received, as the phone decrypts them."""
-        return self._world.media.read(self.message(message_id).message.content)
-
-    def message(self, message_id: str) -> Entry:
-        """A message by its id; SimulatorError when the phone has none of that id."""
-        try:
-            return self.account.entries[message_id]
-        except KeyError:
-            raise SimulatorError(f"{self.number} has no message {message_id!r}") from None
-
     def write(self, chat: str, text: str) -> Entry:
         """A message typed on the phone itself, to a number or a group."""
         now = time.time()
@@ -190,9 +165,20 @@ class Phone:
             entry = self.account.entries[delivery.id]
             self._world.receipt(self.account, entry, delivery.recipient, ACK_DELIVERED, now)
 
-    def add_contact(self, number: str, name: str, on_whatsapp: bool = True) -> str:
-        """Write a contact into the book; its id."""
+    def add_contact(self, number: str, name: str, on_whatsapp: bool = True, lid_chats: bool = False) -> str:
+        """Write a contact into the book; its id. With `lid_chats` its chat goes by its hidden id."""
+        if lid_chats:
+            self.account.lid_numbers.add(parse_number(number))
         return pn_wid(self._world.add_contact(self.account, number, name, on_whatsapp).number)
+
+    def arrange(self, chat: str, archived: bool = False, pinned: bool = False) -> None:
+        """Archive or pin a chat on the phone, or neither; linked pages follow."""
+        target = self._world.resolve(chat)
+        wid = target if is_group(target) else pn_wid(target)
+        for chats, wanted in ((self.account.archived, archived), (self.account.pinned, pinned)):
+            (chats.add if wanted else chats.discard)(wid)
+        page_wid = self._world.chat_wid(self.account, wid)
+        self.account.owe_all({"t": "chat", "chat": {"id": page_wid, "archive": archived, "pin": pinned}})
 
     def add_group(self, subject: str, participants: Iterable[str], addressing: str = "pn") -> str:
         """Found a group of this phone and others; its id."""
@@ -213,6 +199,10 @@ class Phone:
         """Let the pages in again."""
         self.account.offline = False
         self._simulator.changes.announce()
+
+    def fail_sends(self, times: int, error: str = "No sessions") -> None:
+        """Let the next `times` messages of the pages fail with an error that WhatsApp throws."""
+        self.account.send_errors.extend([error] * times)
 
     def hold_acks(self) -> None:
         """Take what pages send without telling them so, until `release_acks`."""

@@ -30,7 +30,8 @@ class Config:
     """How a simulator is set up.
 
     `*_s` are seconds; the codes' lives are WhatsApp's own. Every new phone begins with `contacts`
-    (number, name) and founds `groups` (subject, members). `control_path` None: in a folder of its own.
+    (number, name) and founds `groups` (subject, members), and its pages name people's chats by their hidden
+    ids with `lid_chats`. `control_path` None: in a folder of its own.
     """
 
     port: int = 0
@@ -40,6 +41,7 @@ class Config:
     codes: int = 6
     contacts: tuple[tuple[str, str], ...] = (("+4915110000001", "Ada"), ("+4915110000002", "Grace"))
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    lid_chats: bool = False
 
 
 @dataclass
@@ -113,7 +115,7 @@ class Simulator:
         """The phone with this number, made on first use with the configured contacts and groups."""
         number = parse_number(number)
         if number not in self.world.accounts:
-            account = self.world.account(number, name)
+            account = self.world.account(number, name, self.config.lid_chats)
             for contact, called in self.config.contacts:
                 self.world.add_contact(account, contact, called)
             for subject, members in self.config.groups:

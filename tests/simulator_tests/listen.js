@@ -23,14 +23,31 @@ const EVENTS = {
     sender: sender && String(sender),
   }),
   "chat.new_chat": (chat) => String(chat.id),
+  "chat.new_reaction": ({ id, msgId, reactionText, sender, timestamp, orphan, read }) => ({
+    id: String(id), msgId: String(msgId), reactionText, sender: String(sender), timestamp, orphan, read,
+  }),
+  "chat.poll_response": ({ msgId, chatId, selectedOptions, sender, timestamp }) => ({
+    msgId: String(msgId), chatId: String(chatId), selectedOptions, sender: String(sender), timestamp,
+  }),
+  "chat.msg_edited": ({ chat, id, msg }) => ({ chat: String(chat), id, body: msg.body, caption: msg.caption }),
+  "chat.msg_revoke": ({ author, from, id, refId, to, type }) => ({
+    author: author && String(author), from: String(from), id: String(id), refId: String(refId), to: String(to), type,
+  }),
+  "chat.unread_count_changed": ({ chat, unreadCount, previousUnreadCount }) => ({
+    chat: String(chat.id), unreadCount, previousUnreadCount,
+  }),
+  "chat.presence_change": (presence) => ({ ...presence, id: String(presence.id) }),
+  "call.incoming_call": (call) => ({ ...call, sender: String(call.sender), peerJid: String(call.peerJid) }),
+  "group.participant_changed": (change) => change,
 };
 for (const name of [
   "auth_code_change", "authenticated", "logout", "logout_reason", "main_init", "main_ready", "main_loaded",
   "require_auth", "qrcode_idle", "stream_mode_changed", "stream_info_changed", "needs_update", "backend_event",
-  "link_code_change",
+  "link_code_change", "link_code_expired",
 ]) {
   EVENTS[`conn.${name}`] = (data) => data;
 }
+EVENTS["conn.link_code_error"] = (error) => error.message;
 for (const [name, plain] of Object.entries(EVENTS)) WPP.on(name, (data) => report(name, plain(data)));
 
 let main = false;

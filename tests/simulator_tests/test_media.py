@@ -2,8 +2,9 @@
 
 import base64
 import hashlib
-import random
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -49,7 +50,7 @@ def test_the_scheme_notices_changes() -> None:
 
 async def test_files_out(sim: Simulator, profile: Path) -> None:
     async with linked(sim, profile) as (page, phone):
-        cases = [
+        cases: list[tuple[str, str, str, dict[str, Any]]] = [
             ("image", "image/png", "image", {"type": "image", "caption": "look", "filename": "a.png"}),
             ("IMAGE2", "image/png", "image", {"type": "auto-detect"}),
             ("VIDEO", "video/mp4", "video", {"type": "video", "filename": "v.mp4"}),
@@ -62,12 +63,8 @@ async def test_files_out(sim: Simulator, profile: Path) -> None:
             data = PNG + id_.encode()
             key = f"true_{CHAT}_{id_}"
             url = data_url(data, mimetype)
-            sent = await page.wpp(
-                "chat.sendFileMessage",
-                CHAT,
-                url,
-                {**OPTIONS, **options, "messageId": key, "waitForAck": True},
-            )
+            options = {**OPTIONS, **options, "messageId": key, "waitForAck": True}
+            sent = await page.wpp("chat.sendFileMessage", CHAT, url, options)
             assert sent["id"] == key
             assert sent["sendMsgResult"]["messageSendResult"] == "OK"
             submission = phone.submissions[-1]
@@ -88,7 +85,7 @@ async def test_files_out(sim: Simulator, profile: Path) -> None:
 
 
 async def test_several_mib_out_and_in_and_after_a_restart(sim: Simulator, profile: Path) -> None:
-    big = random.Random(1).randbytes(6 * 2**20)
+    big = os.urandom(6 * 2**20)
     key = f"true_{CHAT}_BIG"
     async with linked(sim, profile) as (page, phone):
         await page.wpp(

@@ -8,7 +8,7 @@ import trio
 
 from tests.simulator import Simulator
 from tests.simulator_tests.browser import Page, PageError, browser
-from tests.simulator_tests.conftest import ADA, GRACE, linked
+from tests.simulator_tests.conftest import ADA, ALICE, GRACE, linked
 
 pytestmark = pytest.mark.chrome
 
@@ -138,7 +138,7 @@ async def test_lists(sim: Simulator, profile: Path) -> None:
         plain = "c => [c.id.toString(), c.formattedTitle, c.unreadCount]"
         chats = f"(async () => (await WPP.chat.list()).map({plain}))()"
         assert await page.evaluate(chats) == [
-            [CHAT, "Ada", 0],
+            [CHAT, "Ada", 1],
             ["4915110000002@c.us", "Grace", 0],
             [group, "Lab", 0],
         ]

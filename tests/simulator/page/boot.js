@@ -2,6 +2,7 @@
 
 import "./graph.js";
 import * as conn from "./modules_conn.js";
+import * as action from "./modules_actions.js";
 import * as chat from "./modules_chat.js";
 import * as media from "./modules_media.js";
 import * as stubs from "./modules_stubs.js";
@@ -23,6 +24,7 @@ if (!me.identity) {
 me.login = await storage.getKey("login");
 conn.install();
 chat.install();
+action.install();
 media.install();
 stubs.install();
 screen.install();

@@ -2,12 +2,15 @@
 
 import { ACK, SendMsgResult } from "./constants.js";
 import { load } from "./graph.js";
-import { MsgKey, createWid } from "./ids.js";
-import { Chats, Contacts, Msgs, MsgModel, addChat, addContact, addGroup, me, msgFromRow, rowFromMsg } from "./state.js";
+import { MsgKey, createWid, learn, lidOf, newId, numberOf } from "./ids.js";
+import { Chats, Msgs, MsgModel, addChat, addContact, addGroup, me, msgFromRow, rowFromMsg } from "./state.js";
 import * as storage from "./storage.js";
 
 // Attributes that only mean something to this page; everything else of a message goes to the server.
-const LOCAL = new Set(["id", "t", "ack", "from", "to", "author", "self", "isNewMsg", "local", "notifyName", "ephemeralDuration"]);
+const LOCAL = new Set([
+  "id", "t", "ack", "from", "to", "author", "self", "isNewMsg", "local", "notifyName", "ephemeralDuration",
+  "reactions", "votes", "latestEditMsgKey", "latestEditSenderTimestampMs",
+]);
 
 let connection;
 const unacknowledged = new Map(); // message id -> { msg, settle: [functions] }
@@ -94,12 +97,21 @@ function submitted(msg) {
   });
 }
 
+/** Send what is not shown as a message: a reaction, an edit, … It is not stored; the result once the server has it. */
+export function sendAction(remote, content) {
+  const from = createWid(remote.isGroup() || remote.isLid() ? me.login.lid : me.login.wid);
+  const id = new MsgKey({ fromMe: true, remote, id: newId(), participant: remote.isGroup() ? from : undefined });
+  const msg = new MsgModel({ ...content, id, from, to: remote, t: Math.floor(Date.now() / 1000), ack: ACK.CLOCK });
+  msg.transient = true;
+  return submitted(msg).then((result) => ({ ...result, key: id }));
+}
+
 export async function acknowledged({ id, ack, ts }) {
   const waiting = unacknowledged.get(id);
   if (!waiting) return;
   unacknowledged.delete(id);
   const { msg, settle } = waiting;
-  await storage.putAll("messages", [{ ...rowFromMsg(msg), ack: Math.max(msg.ack, ACK.SENT) }]);
+  if (!msg.transient) await storage.putAll("messages", [{ ...rowFromMsg(msg), ack: Math.max(msg.ack, ACK.SENT) }]);
   msg.set("ack", Math.max(msg.ack, ACK.SENT));
   settle.forEach(({ resolve }) => resolve({ messageSendResult: SendMsgResult.OK, t: ts, count: null }));
 }
@@ -110,7 +122,7 @@ export async function refused({ id, thrown }) {
   if (!waiting) return;
   unacknowledged.delete(id);
   const { msg, settle } = waiting;
-  await storage.putAll("messages", [{ ...rowFromMsg(msg), ack: ACK.FAILED }]);
+  if (!msg.transient) await storage.putAll("messages", [{ ...rowFromMsg(msg), ack: ACK.FAILED }]);
   msg.set("ack", ACK.FAILED);
   for (const { resolve, reject } of settle) {
     if (thrown) reject(new Error(thrown));
@@ -122,7 +134,7 @@ export async function refused({ id, thrown }) {
 function msgFromServer(told, isNewMsg) {
   const remote = createWid(told.chat);
   const author = told.author ? createWid(told.author) : undefined;
-  const mine = createWid(remote.isGroup() ? me.login.lid : me.login.wid);
+  const mine = createWid(remote.isGroup() || remote.isLid() ? me.login.lid : me.login.wid);
   const key = { fromMe: told.fromMe, remote, id: told.id, participant: remote.isGroup() ? author : undefined };
   const { caption, filename, mimetype, type } = told.content;
   const captions = { caption: caption ?? (type === "document" ? filename : undefined), isCaptionByUser: caption !== undefined };
@@ -144,19 +156,36 @@ function msgFromServer(told, isNewMsg) {
 /** Messages that came in: on the disk before anybody sees them, and before the server may forget them. */
 export async function receive(told, isNewMsg) {
   const messages = told.map((each) => msgFromServer(each, isNewMsg)).filter((msg) => !Msgs.get(msg.id));
-  for (const msg of messages) {
-    const chat = Chats.get(msg.id.remote);
-    if (!chat && !msg.id.remote.isGroup()) addContactFor(msg);
+  for (const { chat, peer, fromMe, notifyName } of told) {
+    if (!peer) continue;
+    learn(peer.id, peer.lid);
+    if (Chats.get(chat)) continue;
+    const contact = { ...peer, chat, pushname: fromMe ? undefined : notifyName };
+    await storage.putAll("contacts", [contact]);
+    addContact(contact);
   }
   await storage.putAll("messages", messages.map(rowFromMsg));
   await show(messages);
 }
 
-function addContactFor(msg) {
-  addChat(msg.id.remote, undefined);
-  if (!Contacts.get(msg.id.remote)) {
-    Contacts.add({ id: msg.id.remote, pushname: msg.id.fromMe ? undefined : msg.notifyName, isBusiness: false, type: "out" });
-  }
+/** The keys of a message have come that was a ciphertext so far. */
+export async function decrypted(told) {
+  const { id } = msgFromServer(told, false);
+  const msg = Msgs.get(id);
+  if (!msg) return;
+  const { type, ...rest } = msgFromServer(told, false).attributes;
+  await storage.putAll("messages", [{ ...rowFromMsg(msg), attributes: { ...rowFromMsg(msg).attributes, ...told.content } }]);
+  for (const name of ["id", "t", "ack", "isNewMsg"]) delete rest[name];
+  msg.set(rest);
+  msg.set("type", type);
+}
+
+/** How a chat stands on the phone. */
+export function arrange({ id, unreadCount, archive, pin }) {
+  const chat = Chats.get(id);
+  if (!chat) return;
+  if (unreadCount !== undefined) chat.set({ unreadCount });
+  if (archive !== undefined) chat.set({ archive, pin: pin ? 1 : 0 });
 }
 
 /** Somebody has got, or read, messages of ours. */
@@ -186,7 +215,7 @@ export async function handleSimpleReceipt({ messages = [], total = 0 }) {
 
 /** The chat of an id, made if there is none; WhatsApp's own error for a number that does not exist. */
 export async function findOrCreateLatestChat(wid) {
-  const existing = Chats.get(wid) ?? Chats.findFirst((chat) => wid.isLid() && String(chat.contact?.lid) === String(wid));
+  const existing = Chats.get(wid) ?? Chats.get(lidOf(wid)) ?? Chats.get(numberOf(wid));
   if (existing) return { chat: existing, created: false };
   if (wid.isGroup()) {
     const group = await connection.query("group", { wid: String(wid) });
@@ -197,10 +226,10 @@ export async function findOrCreateLatestChat(wid) {
   }
   const found = await connection.query("exists", { wid: String(wid) });
   if (!found) throw new Error("No LID for user");
-  const contact = { id: found.wid, lid: found.lid };
+  const contact = { id: found.wid, lid: found.lid, chat: found.chat };
   await storage.putAll("contacts", [contact]);
   addContact(contact);
-  return { chat: Chats.get(found.wid), created: true };
+  return { chat: Chats.get(found.chat), created: true };
 }
 
 export async function sendSeen(options) {

@@ -112,6 +112,29 @@ export function createUserWidOrThrow(user, server = "c.us") {
   return new Wid(String(user).includes("@") ? user : `${user}@${server}`);
 }
 
+const lids = new Map();
+const numbers = new Map();
+
+/** A number and a hidden id are the same person's. */
+export function learn(id, lid) {
+  if (!id || !lid) return;
+  lids.set(String(id), createWid(lid));
+  numbers.set(String(lid), createWid(id));
+}
+
+export function lidOf(wid) {
+  return wid.isLid() ? wid : lids.get(String(wid));
+}
+
+export function numberOf(wid) {
+  return wid.isLid() ? numbers.get(String(wid)) : wid;
+}
+
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(9));
+  return "3EB0" + [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
+}
+
 export class MsgKey {
   constructor(from) {
     if (!from) throw new Error("MsgKey error: obj is null/undefined");
@@ -135,8 +158,7 @@ export class MsgKey {
   }
 
   static async newId() {
-    const bytes = crypto.getRandomValues(new Uint8Array(9));
-    return "3EB0" + [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("").toUpperCase();
+    return newId();
   }
 
   static from(value) {

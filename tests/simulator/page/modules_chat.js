@@ -3,7 +3,7 @@
 import * as chats from "./chats.js";
 import * as C from "./constants.js";
 import { define, load } from "./graph.js";
-import { MsgKey, Wid, createUserWidOrThrow, createWid, isWidlike } from "./ids.js";
+import { MsgKey, Wid, createUserWidOrThrow, createWid, isWidlike, learn, lidOf, numberOf } from "./ids.js";
 import { Collection, Emitter, Model } from "./model.js";
 import { connection } from "./session.js";
 import * as S from "./state.js";
@@ -100,8 +100,6 @@ function installSending() {
 }
 
 function installContacts() {
-  const lidOf = (wid) => (wid.isLid() ? wid : S.Contacts.get(wid)?.lid && createWid(S.Contacts.get(wid).lid));
-  const numberOf = (wid) => (wid.isLid() ? S.Contacts.findFirst((each) => String(each.lid) === String(wid))?.id : wid);
   define("WAWebApiContact", {
     getCurrentLid: lidOf,
     getPhoneNumber: numberOf,
@@ -111,6 +109,7 @@ function installContacts() {
   define("WAWebQueryExistsJob", {
     async queryWidExists(wid) {
       const found = await connection.query("exists", { wid: String(wid) });
+      if (found) learn(found.wid, found.lid);
       return found && { wid: createWid(found.wid), lid: createWid(found.lid), biz: false };
     },
     queryPhoneExists: async (phone) => connection.query("exists", { wid: `${phone.replace(/\D/g, "")}@c.us` }),

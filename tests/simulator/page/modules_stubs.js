@@ -57,8 +57,6 @@ function wrapped() {
   define("WAWebPinnedChats", { getNumChatsPinned: () => 0 });
   define("WAWebUnreadTypeMsg", { isUnreadTypeMsg: () => true });
   define("WAWebLabelCollectionUtils", { addToLabelCollection: async () => {}, removeLabelFromCollection: async () => {} });
-  define("WAWebPollsUpsertVotes", { upsertVotesDb: async () => {} });
-  define("WAWebReactionsMsgAction", { addOrUpdateReactionsModelCollection: async () => {} });
   define("WAWebE2EProtoGenerator", { createMsgProtobuf: () => ({}), mediaTypeFromProtobuf: () => null, typeAttributeFromProtobuf: () => "text" });
   define("WAWebSendMsgCommon", { createFanoutMsgStanza: async () => {}, encodeMaybeMediaType: () => null, encryptAndSendMsg: async () => null });
   define("WAWebChatPresence", { markComposing: async () => {}, markRecording: async () => {}, markPaused: async () => {} });

@@ -1,10 +1,12 @@
 // The life of this page: codes, linking, being connected, being logged out.
 
+import * as actions from "./actions.js";
 import * as chats from "./chats.js";
 import { Connection } from "./connection.js";
 import { SOCKET_STATE, STREAM_MODES } from "./constants.js";
 import { load } from "./graph.js";
-import { Cmd, Conn, Presences, Socket, Stream, addContact, addGroup, me } from "./state.js";
+import { learn } from "./ids.js";
+import { Chats, Cmd, Conn, Presences, Socket, Stream, addContact, addGroup, me } from "./state.js";
 import * as storage from "./storage.js";
 
 const GOODBYE_MS = 300; // between telling that we are logged out and loading the page anew
@@ -42,6 +44,7 @@ export async function start() {
   Presences.subscribed = (id) => connection.send({ t: "presence", chat: String(id) });
   if (me.login) {
     Conn.platform = me.login.platform;
+    learn(me.login.wid, me.login.lid);
     await chats.restore();
   }
   connection.open();
@@ -96,6 +99,15 @@ async function handle(frame) {
     case "receipt":
       await chats.receipt(frame);
       break;
+    case "action":
+      await actions.receive(frame);
+      break;
+    case "decrypted":
+      await chats.decrypted(frame.msg);
+      break;
+    case "chat":
+      chats.arrange(frame.chat);
+      break;
     case "contact":
       await storage.putAll("contacts", [frame.contact]);
       addContact(frame.contact);
@@ -122,15 +134,17 @@ async function handle(frame) {
 async function storeLogin(login) {
   await storage.putKey("login", login);
   me.login = login;
+  learn(login.wid, login.lid);
   Conn.platform = login.platform;
 }
 
-async function synchronise({ contacts, groups, history }) {
+async function synchronise({ chats: told, contacts, groups, history }) {
   await storage.putAll("contacts", contacts);
   await storage.putAll("groups", groups);
   contacts.forEach(addContact);
   groups.forEach(addGroup);
   await chats.receive(history, false);
+  for (const chat of Chats.getModelsArray()) chats.arrange(told.find((each) => each.id === String(chat.id)) ?? { id: chat.id, unreadCount: 0 });
   if (!me.login.synced) await storeLogin({ ...me.login, synced: true });
 }
 

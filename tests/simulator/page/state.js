@@ -1,6 +1,6 @@
 // The page's one set of models and collections, which the modules export and session.js changes.
 
-import { MsgKey, Wid, createWid } from "./ids.js";
+import { MsgKey, Wid, createWid, learn } from "./ids.js";
 import { mediaData, mediaObject } from "./media_models.js";
 import { Collection, Emitter, Model } from "./model.js";
 
@@ -57,8 +57,9 @@ export class MsgModel extends Model {
 MsgModel.prototype.proxyName = "msg";
 export class MsgCollection extends Collection {
   static model = MsgModel;
+  /** Revocations are messages too, but no new rows. */
   async processMultipleMessages(_chat, messages) {
-    return this.add(messages);
+    return this.add(messages.filter((msg) => msg.type !== "protocol"));
   }
 }
 export const Msgs = new MsgCollection();
@@ -91,7 +92,13 @@ ParticipantModel.prototype.proxyName = "participant";
 export class ParticipantCollection extends Collection {
   static model = ParticipantModel;
   iAmMember() {
-    return true;
+    return Boolean(this.#me());
+  }
+  iAmAdmin() {
+    return Boolean(this.#me()?.isAdmin);
+  }
+  #me() {
+    return this.findFirst((each) => [me.login?.wid, me.login?.lid].includes(String(each.id)));
   }
 }
 export class GroupMetadataModel extends Model {}
@@ -122,6 +129,15 @@ export class ChatModel extends Model {
   get isNewsletter() {
     return false;
   }
+  get isUser() {
+    return this.id.isUser();
+  }
+  get isGroup() {
+    return this.id.isGroup();
+  }
+  get hasUnread() {
+    return this.unreadCount !== 0;
+  }
   get isParentGroup() {
     return false;
   }
@@ -135,11 +151,14 @@ export const Chats = new ChatCollection();
 /** Who this page is: its keys, its login once it has one, and what opens the media server. */
 export const me = { identity: undefined, login: undefined, mediaAuth: undefined };
 
-export function addContact({ id, lid, name }) {
-  const attributes = { id: createWid(id), lid, name, shortName: name, pushname: name, type: "in", isAddressBookContact: 1 };
-  const [contact] = Contacts.add({ isBusiness: false, isEnterprise: false, ...attributes });
-  contact.set({ name, shortName: name, pushname: name });
-  addChat(attributes.id, name);
+/** A person as stored or told: `chat` is the id of the chat with them, by number or hidden. */
+export function addContact({ id, lid, name, pushname, chat }) {
+  learn(id, lid);
+  const wid = createWid(chat ?? id);
+  const names = { name, shortName: name, pushname: pushname ?? name, isAddressBookContact: name ? 1 : 0 };
+  const [contact] = Contacts.add({ id: wid, lid, phoneNumber: createWid(id), type: name ? "in" : "out", isBusiness: false, isEnterprise: false, ...names });
+  contact.set(names);
+  addChat(wid, name);
 }
 
 export function addGroup({ id, subject, creation, participants }) {
@@ -154,7 +173,7 @@ export function addGroup({ id, subject, creation, participants }) {
 export function addChat(wid, name) {
   const existing = Chats.get(wid);
   if (existing) return existing;
-  return Chats.add({ id: wid, name, t: 0, unreadCount: 0, archive: false, lastReceivedKey: undefined, active: false })[0];
+  return Chats.add({ id: wid, name, t: 0, unreadCount: 0, archive: false, pin: 0, lastReceivedKey: undefined, active: false })[0];
 }
 
 /** A message's row in the storage and its model: the row is the same thing without objects. */
@@ -164,6 +183,7 @@ export function msgFromRow(row) {
   for (const name of ["from", "to", "author", "quotedParticipant"]) {
     if (attributes[name]) attributes[name] = new Wid(attributes[name]);
   }
+  if (attributes.mentionedJidList) attributes.mentionedJidList = attributes.mentionedJidList.map(createWid);
   return new MsgModel(attributes);
 }
 

@@ -43,6 +43,10 @@ export function putAll(store, rows) {
   return rows.length ? write([store], (target) => rows.forEach((row) => target.put(row))) : Promise.resolve();
 }
 
+export function remove(store, keys) {
+  return write([store], (target) => keys.forEach((key) => target.delete(key)));
+}
+
 /** Forget everything: the login, the keys, the messages. */
 export function clear() {
   return write(Object.keys(STORES), (...stores) => stores.forEach((store) => store.clear()));
