@@ -133,7 +133,7 @@ def _reload(config: Config, server: Server) -> Config:
     try:
         fresh = configuration.load(config.file, os.environ)
     except configuration.ConfigError as error:
-        _log.error("config_refused", error=str(error))
+        _log.warning("config_refused", error=str(error))
         raise
     server.set_access(fresh.access)
     logs.configure(fresh.log.level, fresh.log.format)

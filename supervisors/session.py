@@ -119,6 +119,15 @@ class Session:
         while self.state.phase is not Phase.DOWN:
             await self._changed.wait()
 
+    async def stopped(self) -> State:
+        """Wait until there is no browser, and that may be told; return the state then.
+
+        `reached` would not do: what may be told can be from before the session was started.
+        """
+        await self.ended()
+        await self.recorded()
+        return self.told
+
     def restarts_ms(self) -> tuple[int, ...]:
         """Return the restarts of the current window as epoch milliseconds, oldest first."""
         now, wall = trio.current_time(), time.time()

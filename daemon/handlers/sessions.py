@@ -168,8 +168,9 @@ def failure(session: supervised.Session) -> RpcError:
 async def stop(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
     session = service.session(params.session_id)
     session.give(machine.Stop())
-    state = await _reached(session, lambda state: state.phase is Phase.DOWN, params.timeout, "its end")
-    return StatusResult(status=state.status)
+    with trio.move_on_after(params.timeout):
+        return StatusResult(status=(await session.stopped()).status)
+    raise _too_late(session, "its end", params.timeout)
 
 
 async def wait(service: Service, _call: Call, params: SessionWaitParams) -> StatusResult:
@@ -182,7 +183,11 @@ async def wait(service: Service, _call: Call, params: SessionWaitParams) -> Stat
 async def _reached(session: supervised.Session, condition: Any, timeout_s: float, what: str) -> State:
     with trio.move_on_after(timeout_s):
         return await session.reached(condition)
-    raise RpcError(
+    raise _too_late(session, what, timeout_s)
+
+
+def _too_late(session: supervised.Session, what: str, timeout_s: float) -> RpcError:
+    return RpcError(
         "PAGE_TIMEOUT",
         f"The session did not reach {what} within {timeout_s:g} s",
         currentStatus=session.told.status,
@@ -214,7 +219,7 @@ async def delete(service: Service, _call: Call, params: SessionDeleteParams) -> 
         service.deleting.add(session.id)
         try:
             session.give(machine.Stop())
-            await session.reached(lambda state: state.phase is Phase.DOWN)
+            await session.stopped()
             path = await backup.back_up_session(service, session.id) if params.backup else None
             await service.store.write(lambda db: table.delete(db, session.id, now_ms()))
             service.fleet.forget(session.id)
