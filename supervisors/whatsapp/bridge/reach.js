@@ -5,7 +5,9 @@ const paged = (models, { offset, limit }, describe) => ({
   items: models.slice(offset, offset + limit).map(describe),
 });
 const byName = (name) => (a, b) => String(name(a) ?? '').localeCompare(String(name(b) ?? ''));
-const seconds = (value) => (Number.isSafeInteger(value) && value > 0 ? value : null);
+// WhatsApp's times are seconds; "for ever" is a year far beyond what a date can be.
+const timeText = (seconds) =>
+  Number.isSafeInteger(seconds) && seconds > 0 && seconds < 253402300800 ? new Date(seconds * 1000).toISOString() : null;
 const phoneOf = (wid) => {
   if (!wid) return null;
   if (wid.server === 'c.us') return `+${wid.user}`;
@@ -22,8 +24,8 @@ offers.chats = async (page) => {
     unreadCount: Math.max(0, Number(chat.unreadCount) || 0),
     archived: Boolean(chat.archive),
     pinned: Boolean(chat.pin),
-    mutedUntil: seconds(attempt(() => chat.mute.expiration)),
-    lastMessageAt: seconds(chat.t),
+    mutedUntil: timeText(attempt(() => chat.mute.expiration)),
+    lastMessageAt: timeText(chat.t),
   }));
 };
 
@@ -48,7 +50,7 @@ offers.groups = async (page) => {
     subject: text(chat.name ?? attempt(() => chat.groupMetadata.subject)),
     description: text(attempt(() => chat.groupMetadata.desc)),
     owner: text(attempt(() => chat.groupMetadata.owner)),
-    createdAt: seconds(attempt(() => chat.groupMetadata.creation)),
+    createdAt: timeText(attempt(() => chat.groupMetadata.creation)),
     participants: (attempt(() => chat.groupMetadata.participants.getModelsArray()) ?? []).map((member) => ({
       id: text(member.id),
       isAdmin: Boolean(member.isAdmin || member.isSuperAdmin),
@@ -62,7 +64,7 @@ offers.checkNumber = async ({ chatId }) => {
   if (!found && WPP.whatsapp.Socket.state !== 'CONNECTED') throw failure('NOT_READY', 'not connected');
   if (!found) return null;
   const lid = found.lid ?? (found.wid.server === 'lid' ? found.wid : null);
-  return { chatId: text(found.wid), lid: text(lid), phoneNumber: phoneOf(found.wid) };
+  return { exists: true, chatId: text(found.wid), lid: text(lid), phoneNumber: phoneOf(found.wid) };
 };
 
 // -- what others do
