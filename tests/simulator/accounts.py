@@ -80,7 +80,8 @@ class World:
         if addressing not in ("pn", "lid"):
             raise SimulatorError(f"addressing is 'pn' or 'lid', not {addressing!r}")
         members = list(dict.fromkeys(self.know(number) for number in participants))
-        group = Group(f"{next(self._group_ids)}@g.us", subject, members, int(now), addressing)
+        id_ = f"{next(self._group_ids)}@g.us"
+        group = Group(id_, subject, members, int(now), addressing, admins=set(members[:1]))
         self.groups[group.id] = group
         for number in members:
             if number in self.accounts:
@@ -344,7 +345,7 @@ class World:
 
     def group_frame(self, group: Group) -> Frame:
         """A group as a page learns of it."""
-        members = [{"id": group.wid_of(n), "isAdmin": i == 0} for i, n in enumerate(group.participants)]
+        members = [{"id": group.wid_of(n), "isAdmin": n in group.admins} for n in group.participants]
         return {"id": group.id, "subject": group.subject, "creation": group.created, "participants": members}
 
     def message_frame(self, account: Account, entry: Entry, kind: str = "msg") -> Frame:

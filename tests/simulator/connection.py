@@ -32,6 +32,7 @@ class Connection:
         self.account: Account | None = None
         self.device: Device | None = None
         self.link_code: tuple[str, str] | None = None
+        self.link_codes_shown = 0
         self.media_auth = secrets.token_urlsafe(16)
         self.closed = False
         self.superseded = False
@@ -93,10 +94,28 @@ class Connection:
         self._turn = trio.Event()
         await self._turn.wait()
 
+    async def age_link_code(self) -> None:
+        """Let the code for a phone number live its life, then have the page ask for another, or give up."""
+        await trio.lowlevel.checkpoint()
+        code, config = self.link_code, self.simulator.config
+        await trio.sleep(config.link_code_s)
+        if code is not None and self.link_code == code:
+            self.tell_link_code(
+                "refresh_alt_linking_code"
+                if self.link_codes_shown < config.link_codes
+                else "force_manual_refresh"
+            )
+
+    def tell_link_code(self, event: str) -> None:
+        """Let one of WhatsApp's link_device_events happen on the page."""
+        if event != "refresh_alt_linking_code":
+            self.link_code = None
+        self.send({"t": "link_code", "event": event})
+
     def pair(self, account: Account) -> None:
         """The phone has accepted this page: tell it who it is now; it confirms once it has stored that."""
         self._pairing_with = account
-        self.ref = None
+        self.ref = self.link_code = None
         self._unlinked.cancel()
         self.send({"t": "pair_success", "account": self._identity(account)})
 
@@ -120,6 +139,8 @@ class Connection:
                     account, self.simulator.world.link(account, self.device_id, self.name), history=True
                 )
             case {"t": "query", "n": n, "what": str(what)}:
+                if what == "link_code":
+                    nursery.start_soon(self.age_link_code)
                 try:
                     answer: Frame = {"ok": True, "value": self._query(what, frame)}
                 except SimulatorError as error:
@@ -209,7 +230,10 @@ class Connection:
             case "link_code":
                 number = parse_number("+" + str(frame["phone"]).lstrip("+"))
                 code = "".join(secrets.choice("123456789ABCDEFGHJKLMNPQRSTVWXYZ") for _ in range(8))
+                if self.link_code is None or self.link_code[0] != number:
+                    self.link_codes_shown = 0
                 self.link_code = (number, code)
+                self.link_codes_shown += 1
                 return code
             case _:
                 raise SimulatorError(f"a page asked for {what!r}, which nobody knows")

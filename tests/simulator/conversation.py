@@ -1,5 +1,6 @@
 """What the people that a phone talks to do: they write, send files, react, edit, revoke, vote, call."""
 
+import secrets
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 from tests.simulator.accounts import World
 from tests.simulator.actions import perform
 from tests.simulator.errors import SimulatorError
-from tests.simulator.models import Account, Entry, Message, new_message_id
+from tests.simulator.groups import change
+from tests.simulator.models import Account, Entry, Frame, Message, new_message_id
 from tests.simulator.wids import is_group, parse_number, pn_wid
 
 
@@ -117,6 +119,41 @@ class Conversation:
         if not set(chosen) <= set(known):
             raise SimulatorError(f"{message_id} can be answered with: {known or 'nothing, it is no poll'}")
         self._act(by, message_id, {"type": "poll_update", "options": chosen})
+
+    # What else happens
+
+    def presence(self, by: str, state: str, group: str | None = None) -> None:
+        """Somebody is `available`, `composing`, `recording` or `unavailable`; for connected pages."""
+        number = self._world.know(by)
+        in_ = self._world.group(group) if group else None
+        frame = {
+            "t": "presence",
+            "chat": self._world.chat_wid(self.account, in_.id if in_ else pn_wid(number)),
+            "by": self._world.user_wid(self.account, number, in_),
+            "state": state,
+        }
+        self._push(frame)
+
+    def call(self, by: str, video: bool = False) -> str:
+        """Somebody calls; the call's id. For connected pages."""
+        number, id_ = self._world.know(by), secrets.token_hex(16).upper()
+        from_ = self._world.chat_wid(self.account, pn_wid(number))
+        self._push({"t": "call", "id": id_, "from": from_, "video": video, "ts": int(time.time())})
+        return id_
+
+    def change_group(
+        self, group: str, action: str, participants: Iterable[str] = (), by: str | None = None,
+        subject: str | None = None,
+    ) -> None:  # fmt: skip
+        """People of a group: `add`, `remove`, `promote`, `demote`, `join`, `leave`; or a new `subject`."""
+        change(self._world, self._world.group(group), action, participants, time.time(), by, subject)
+
+    def _push(self, frame: Frame) -> None:
+        links = [device.link for device in self.account.devices.values() if device.link is not None]
+        if not links:
+            raise SimulatorError(f"no page of {self.account.number} is connected")
+        for link in links:
+            link.send(frame)
 
     def _act(self, by: str, message_id: str, content: dict[str, object]) -> None:
         by, entry = self._world.know(by), self.message(message_id)

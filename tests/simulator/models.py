@@ -118,13 +118,17 @@ class Contact:
 
 @dataclass
 class Group:
-    """A group; `addressing` says whether its members are shown by number (`pn`) or by hidden id (`lid`)."""
+    """A group; `addressing` says whether its members are shown by number (`pn`) or by hidden id (`lid`).
+
+    Who is first in `participants` has founded it, and is an admin.
+    """
 
     id: str
     subject: str
     participants: list[str]
     created: int
     addressing: str = "pn"
+    admins: set[str] = field(default_factory=set)
 
     def wid_of(self, number: str) -> str:
         """A member's id inside this group."""

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
@@ -94,13 +95,15 @@ class Phone(Conversation):
         return await self.scan(read_code(image), wait)
 
     async def enter_code(self, code: str, wait: bool = True) -> str:
-        """Type in the eight letters that a page shows for linking by phone number."""
-        wanted = code.replace("-", "").upper()
-        for page in self._simulator.pages:
+        """Type in the eight letters that a page shows for linking by number; case and dashes are free."""
+        wanted = re.sub(r"[\s-]", "", code).upper()
+        shown = [page for page in self._simulator.pages if page.link_code and page.link_code[1] == wanted]
+        for page in shown:
             if page.link_code == (self.number, wanted):
-                page.link_code = None
                 return await self._pair(page, wait)
-        raise SimulatorError(f"no page shows the code {code!r} for {self.number}")
+        if shown:
+            raise SimulatorError(f"the code {code!r} is for another number than {self.number}")
+        raise SimulatorError(f"no page shows the code {code!r} for {self.number}: it may have expired")
 
     def _find_page(self, text: str) -> "Connection":
         ref, *keys = text.strip().split(",")
@@ -226,13 +229,6 @@ class Phone(Conversation):
     def push_backend_event(self, name: str) -> None:
         """Let an event such as `account_temporarily_banned` happen on the pages."""
         self._push({"t": "backend_event", "name": name})
-
-    def _push(self, frame: dict[str, object]) -> None:
-        links = [device.link for device in self.account.devices.values() if device.link is not None]
-        if not links:
-            raise SimulatorError(f"no page of {self.number} is connected")
-        for link in links:
-            link.send(frame)
 
 
 def read_code(image: bytes | str) -> str:

@@ -29,7 +29,8 @@ T = TypeVar("T")
 class Config:
     """How a simulator is set up.
 
-    `*_s` are seconds; the codes' lives are WhatsApp's own. Every new phone begins with `contacts`
+    `*_s` are seconds; the codes' lives are WhatsApp's own; `link_code_s` must be less than the 195 s after
+    which wa-js asks for a new code by itself. Every new phone begins with `contacts`
     (number, name) and founds `groups` (subject, members), and its pages name people's chats by their hidden
     ids with `lid_chats`. `control_path` None: in a folder of its own.
     """
@@ -39,6 +40,8 @@ class Config:
     first_code_s: float = 60
     next_code_s: float = 20
     codes: int = 6
+    link_code_s: float = 180
+    link_codes: int = 6
     contacts: tuple[tuple[str, str], ...] = (("+4915110000001", "Ada"), ("+4915110000002", "Grace"))
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lid_chats: bool = False
@@ -130,6 +133,23 @@ class Simulator:
         """Let every code that is shown expire now."""
         for page in self.pages:
             page.turn_code()
+
+    def refresh_link_codes(self) -> None:
+        """Let the codes for linking by number expire now: pages ask for others."""
+        self._tell_link_codes("refresh_alt_linking_code")
+
+    def end_link_codes(self) -> None:
+        """Let the codes for linking by number expire for good: somebody has to ask again."""
+        self._tell_link_codes("force_manual_refresh")
+
+    def break_link_codes(self) -> None:
+        """Let linking by number fail."""
+        self._tell_link_codes("error_alt_linking")
+
+    def _tell_link_codes(self, event: str) -> None:
+        for page in self.pages:
+            if page.link_code is not None:
+                page.tell_link_code(event)
 
     def down(self) -> None:
         """Nobody reaches WhatsApp: open pages are dropped, and the page itself does not load."""

@@ -1,4 +1,4 @@
-"""Reactions, edits, revocations, forwarding, reading; messages that cannot be read at first, or not be sent."""
+"""Reactions, edits, revocations, forwarding, reading; messages that cannot be read, or not be sent."""
 
 from pathlib import Path
 

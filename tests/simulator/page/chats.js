@@ -31,7 +31,7 @@ async function show(messages) {
     chat.msgs.add(msgs);
     const newest = chat.msgs.last();
     chat.set({ lastReceivedKey: newest.id, t: newest.t });
-    const unread = msgs.filter((msg) => msg.isNewMsg && !msg.id.fromMe).length;
+    const unread = msgs.filter((msg) => msg.isNewMsg && !msg.id.fromMe && msg.type !== "gp2").length;
     if (unread) chat.set("unreadCount", chat.unreadCount + unread);
     await Msgs.processMultipleMessages(chat.id, msgs);
   }
@@ -178,6 +178,12 @@ export async function decrypted(told) {
   for (const name of ["id", "t", "ack", "isNewMsg"]) delete rest[name];
   msg.set(rest);
   msg.set("type", type);
+}
+
+/** An entry of a chat that nobody wrote. */
+export async function notice(msg) {
+  await storage.putAll("messages", [rowFromMsg(msg)]);
+  await show([msg]);
 }
 
 /** How a chat stands on the phone. */

@@ -2,6 +2,7 @@
 // When one is, its lines move to a file of its own.
 
 import { define, load } from "./graph.js";
+import { CallCollectionImpl, CallState, Calls, updateDBForGroupAction } from "./happenings.js";
 import { Collection, Model } from "./model.js";
 
 class StubModel extends Model {}
@@ -19,7 +20,8 @@ function collections() {
   const status = stubCollection({ sync() {} });
   define("WAWebStatusCollection", { StatusCollection: status, StatusCollectionImpl: status.constructor });
   define("WAWebTextStatusCollection", { TextStatusCollection: stubCollection() });
-  define("WAWebCallCollection", { default: stubCollection({ processIncomingCall() {}, setActiveCall() {} }) });
+  define("WAWebCallCollection", { default: Calls, CallCollectionImpl });
+  define("WAWebVoipWaCallEnums", { CallState });
   define("WAWebLabelCollection", { LabelCollection: stubCollection() });
   define("WAWebProfilePicThumbCollection", { ProfilePicThumbCollection: stubCollection() });
   define("WAWebBotProfileCollection", { BotProfileCollection: stubCollection() });
@@ -44,7 +46,7 @@ function wrapped() {
     },
   });
   define("WAWebHandleSingleMsg", { handleSingleMsg: async () => {} });
-  define("WAWebDBGroupsGroupMetadata", { updateDBForGroupAction: async () => {} });
+  define("WAWebDBGroupsGroupMetadata", { updateDBForGroupAction });
   define("WAWebChatSearchQuery", { SearchQuery: class { updateLabelQuery() {} } });
   define("WAWebGetters", {
     getShouldAppearInList: () => true,

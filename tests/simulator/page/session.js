@@ -5,7 +5,8 @@ import * as chats from "./chats.js";
 import { Connection } from "./connection.js";
 import { SOCKET_STATE, STREAM_MODES } from "./constants.js";
 import { load } from "./graph.js";
-import { learn } from "./ids.js";
+import { createWid, learn } from "./ids.js";
+import * as happenings from "./happenings.js";
 import { Chats, Cmd, Conn, Presences, Socket, Stream, addContact, addGroup, me } from "./state.js";
 import * as storage from "./storage.js";
 
@@ -107,6 +108,18 @@ async function handle(frame) {
       break;
     case "chat":
       chats.arrange(frame.chat);
+      break;
+    case "presence":
+      Presences.gadd(createWid(frame.chat)).tell(createWid(frame.by), frame.state);
+      break;
+    case "call":
+      happenings.call(frame);
+      break;
+    case "group_change":
+      await happenings.groupChange(frame);
+      break;
+    case "link_code":
+      load("WAWebLinkDeviceEvents").WAWebLinkDeviceEvents.trigger(`link_device_events:${frame.event}`);
       break;
     case "contact":
       await storage.putAll("contacts", [frame.contact]);

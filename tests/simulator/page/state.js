@@ -68,7 +68,34 @@ export class ChatMsgsCollection extends Collection {
   static model = MsgModel;
 }
 
+export class ChatstateModel extends Model {}
+ChatstateModel.prototype.proxyName = "chatstate";
+export class ChatstateCollection extends Collection {
+  static model = ChatstateModel;
+}
+
 export class PresenceModel extends Model {
+  constructor(attributes) {
+    super({ isOnline: false, hasData: false, ...attributes });
+    this.chatstate = new ChatstateModel({ id: this.id });
+    this.chatstates = new ChatstateCollection();
+    this.chatstate.on("change:type", (...args) => this.trigger("change:chatstate.type", ...args));
+  }
+  get isUser() {
+    return Boolean(this.id?.isUser());
+  }
+  get isGroup() {
+    return Boolean(this.id?.isGroup());
+  }
+  /** What the server tells of somebody, in a group or in the direct chat. */
+  tell(by, state) {
+    if (this.isGroup) {
+      const [member] = this.chatstates.add({ id: by });
+      member.set({ type: state });
+    }
+    this.set({ hasData: true, isOnline: state !== "unavailable" });
+    this.chatstate.set({ t: Math.floor(Date.now() / 1000), deny: false, type: state });
+  }
   async subscribe() {
     Presences.subscribed(this.id);
   }
@@ -130,10 +157,10 @@ export class ChatModel extends Model {
     return false;
   }
   get isUser() {
-    return this.id.isUser();
+    return Boolean(this.id?.isUser());
   }
   get isGroup() {
-    return this.id.isGroup();
+    return Boolean(this.id?.isGroup());
   }
   get hasUnread() {
     return this.unreadCount !== 0;
@@ -163,11 +190,11 @@ export function addContact({ id, lid, name, pushname, chat }) {
 
 export function addGroup({ id, subject, creation, participants }) {
   const wid = createWid(id);
-  Groups.remove(wid);
   const members = new ParticipantCollection();
-  members.add(participants.map((each) => ({ id: createWid(each.id), isAdmin: each.isAdmin, isSuperAdmin: each.isAdmin })));
-  Groups.add({ id: wid, subject, creation, participants: members, groupType: "DEFAULT" });
-  addChat(wid, subject);
+  members.add(participants.map((each) => ({ id: createWid(each.id), isAdmin: each.isAdmin, isSuperAdmin: each.isSuperAdmin })));
+  const [group] = Groups.add({ id: wid, creation, groupType: "DEFAULT" });
+  group.set({ subject, participants: members });
+  addChat(wid, subject).set("name", subject);
 }
 
 export function addChat(wid, name) {
