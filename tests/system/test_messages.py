@@ -10,7 +10,7 @@ import pytest
 
 from protocol.errors import RpcError
 from tests.simulator import Simulator
-from tests.system.conftest import ADA, SHOP
+from tests.system.conftest import ADA, GRACE, SHOP
 from tests.system.wasupd import Caller, Wasupd, until
 
 pytestmark = pytest.mark.chrome
@@ -138,3 +138,88 @@ async def test_quotes_mentions_locations_contacts_polls(sim: Simulator, call: Ca
     assert (asked["type"], asked["text"]) == ("poll", "When?")
     assert [s.kind for s in shop.submissions] == ["chat", "chat", "location", "vcard", "poll_creation"]
     assert shop.submissions[1].quoted_id == first["id"]
+
+
+async def test_what_is_done_to_messages_here(sim: Simulator, call: Caller) -> None:
+    """Edited, reacted to, marked as read, forwarded, deleted: WhatsApp sees each, and so does the record."""
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    sent = await call.send("shop", ADA, "helo", wait="delivered")
+    name = {"sessionId": "shop", "messageId": sent["id"]}
+    async with call.client.subscribe(types=["message.received"]) as events:
+        shop.receive(ADA, "what?")
+        (event,) = await until(events, "message.received")
+    came = {"sessionId": "shop", "messageId": event["data"]["message"]["key"]}
+
+    edited = await call("message.edit", **name, text="hello")
+    assert (edited["text"], edited["editedAt"] is not None) == ("hello", True)
+    await call("message.react", **came, emoji="👍")
+    await call("message.markRead", **came)
+    await call("message.forward", **came, to=GRACE)
+    await shop.wait_for(lambda phone: phone.read_receipts and len(phone.submissions) >= 4)
+    assert [s.kind for s in shop.submissions if s.kind != "chat"] == ["protocol", "reaction"]
+    assert [s.text for s in shop.submissions if s.chat == "4915110000002@c.us"] == ["what?"]
+
+    deleted = await call("message.delete", **name)
+    assert deleted["deletedAt"] is not None
+    again = await call("message.send", sessionId="shop", to=ADA, wait="sent", reaction={
+        "messageId": came["messageId"], "emoji": "🎉"})  # fmt: skip
+    assert (again["type"], again["text"]) == ("reaction", "🎉")
+    with pytest.raises(RpcError) as refusal:
+        await call("message.download", **name)
+    assert refusal.value.code == "MESSAGE_NOT_FOUND"
+    with pytest.raises(RpcError) as refusal:
+        await call("message.edit", sessionId="shop", messageId="3EB0NONE", text="x")
+    assert refusal.value.code == "MESSAGE_NOT_FOUND"
+
+
+async def test_what_others_do_is_told(sim: Simulator, call: Caller) -> None:
+    shop = sim.phone(SHOP)
+    team = shop.add_group("Team", [ADA, GRACE])
+    await call.create("shop")
+    await call.link("shop", shop)
+    sent = await call.send("shop", ADA, "lunch?", wait="delivered")
+    poll = {"question": "When?", "options": ["today", "tomorrow"]}
+    asked = await call("message.send", sessionId="shop", to=ADA, poll=poll, wait="delivered")
+    async with call.client.subscribe() as events:
+        came = shop.receive(ADA, "yess")
+        await until(events, "message.received")
+        shop.edit(ADA, came.id, "yes")
+        (*_, edited) = await until(events, "message.edited")
+        assert edited["data"]["message"]["text"] == "yes"
+        shop.react(ADA, sent["id"], "❤️")
+        (*_, reaction) = await until(events, "message.reaction")
+        assert (reaction["data"]["message"]["id"], reaction["data"]["emoji"]) == (sent["id"], "❤️")
+        assert reaction["data"]["from"] == ADA_CHAT
+        shop.vote(ADA, asked["id"], ["tomorrow"])
+        (*_, vote) = await until(events, "message.poll_vote")
+        assert (vote["data"]["message"]["id"], vote["data"]["options"]) == (asked["id"], ["tomorrow"])
+        shop.revoke(ADA, came.id)
+        (*_, deleted) = await until(events, "message.deleted")
+        assert deleted["data"]["message"]["deletedAt"] is not None
+        shop.presence(ADA, "composing")
+        await until(events, "chat.presence", chatId=ADA_CHAT)
+        shop.call(ADA, video=True)
+        await until(events, "call.received", video=True)
+        shop.change_group(team, "remove", [GRACE])
+        await until(events, "group.updated", groupId=team, action="remove")
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"), [("location", "location"), ("contact", "contact"), ("poll", "poll")]
+)
+async def test_other_kinds_come_in(sim: Simulator, call: Caller, kind: str, type_: str) -> None:
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    async with call.client.subscribe(types=["message.received"]) as events:
+        if kind == "location":
+            shop.receive_location(ADA, 52.52, 13.405, "Berlin")
+        elif kind == "contact":
+            shop.receive_contact(ADA, "Grace", GRACE)
+        else:
+            shop.receive_poll(ADA, "When?", ["today", "tomorrow"])
+        (event,) = await until(events, "message.received")
+    assert event["data"]["message"]["type"] == type_
+    assert event["data"]["message"]["text"] in ("Berlin", "Grace", "When?")
