@@ -244,6 +244,10 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
         flags.check(browser.extra_args)
     except ValueError as error:
         raise source.error("browser.extra_args", str(error)) from error
+    if browser.endpoint and browser.transport != "websocket":
+        raise source.error("browser.endpoint", 'goes with transport = "websocket" only')
+    if browser.endpoint and browser.extra_args:
+        raise source.error("browser.extra_args", "a Chrome that runs elsewhere gets its switches there")
     return Config(
         file=source.file,
         state_dir=state_dir,

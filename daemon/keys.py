@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from supervisors.settings import SESSION_PLACE
+
 _DAY_S: Final = 86_400
 _YEAR_S: Final = 365 * _DAY_S
 
@@ -64,12 +66,17 @@ def _texts(expected: str, accepts: Callable[[str], bool]) -> Kind:
     return Kind(expected, lambda value: isinstance(value, list) and all(map(one.accepts, value)))
 
 
-def _is_url(value: str) -> bool:
+def _is_url(value: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
     try:
         parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_endpoint(value: str) -> bool:
+    filled = value.replace(SESSION_PLACE, "x")
+    return not value or (_is_url(filled, ("ws", "wss", "http", "https")) and not set(filled) & set("{} "))
 
 
 def _is_account(value: object) -> bool:
@@ -166,6 +173,27 @@ KEYS: Final = (
         _texts("a list of switches that begin with --", lambda value: value.startswith("--")),
         [],
         'Switches added to Chrome\'s command line, such as "--proxy-server=socks5://127.0.0.1:1080".',
+    ),
+    Key(
+        "browser.transport",
+        _choice("pipe", "websocket"),
+        "pipe",
+        "How the daemon speaks to Chrome. pipe: nobody else can, and Chrome ends when the daemon does. "
+        "websocket: on a port of 127.0.0.1, which every user of this machine can open, and through it read "
+        "and send the session's messages; and a Chrome whose daemon was killed runs on until its session is "
+        "started again.",
+    ),
+    Key(
+        "browser.endpoint",
+        _text('"" or a ws, wss, http or https URL; of {…} only {session} is known', _is_endpoint),
+        "",
+        'With transport = "websocket": use a Chrome that runs elsewhere instead of starting one. http://… is '
+        "its debugging port, which is asked for the socket and stays the same when it starts anew; ws://… is "
+        "one socket. One Chrome is for one session: with several, write {session} where each one's id "
+        'belongs, such as "wss://browsers.example/{session}". The login lives there, not in the state '
+        "directory or its backups, and lasts as long as that Chrome keeps its profile. What the page has "
+        "stored there before a session first uses it is removed. Its switches are the business of whoever "
+        "starts it. Whoever reaches the address can read and send the session's messages.",
     ),
     Key(
         "browser.launch_concurrency",

@@ -16,7 +16,7 @@ from supervisors.incarnation import Incarnation, Workplace
 from supervisors.journal import ConnectionFacts, Journal
 from supervisors.machine import State
 from supervisors.session import Session
-from supervisors.settings import SupervisorSettings
+from supervisors.settings import SESSION_PLACE, SupervisorSettings
 from supervisors.whatsapp import library
 
 _log = structlog.get_logger(__name__)
@@ -52,12 +52,12 @@ class Fleet:
 
     @property
     def browser(self) -> Browser | None:
-        """The browser that sessions run, None before it was first looked for."""
+        """The browser that sessions run; None: it runs elsewhere, or was not looked for yet."""
         return None if self._workplace is None else self._workplace.browser
 
     @property
     def sandboxed(self) -> bool | None:
-        """Whether Chrome's sandbox is on, None before a browser was looked for."""
+        """Whether Chrome's sandbox is on; None: it runs elsewhere, or was not looked for yet."""
         return None if self._workplace is None else self._workplace.sandbox
 
     @property
@@ -129,17 +129,34 @@ class Fleet:
                     source = library.load(self.settings.whatsapp.page_library)
                 except library.LibraryMissingError as error:
                     raise BrowserUnavailable(str(error), error.action) from None
-                browser = await locate(self.settings.browser.path)
+                browser = await self._find_browser()
                 self._workplace = Workplace(
                     settings=self.settings,
                     browser=browser,
-                    sandbox=sandbox.decide(self.settings.browser.sandbox, browser),
+                    sandbox=None
+                    if browser is None
+                    else sandbox.decide(self.settings.browser.sandbox, browser),
                     library=source,
                     sessions_dir=self._sessions_dir,
                     launches=self._launches,
                 )
-                _log.info("browser_found", path=str(browser.path), version=browser.version)
         return self._workplace
+
+    async def _find_browser(self) -> Browser | None:
+        settings = self.settings.browser
+        if settings.endpoint:
+            _log.info("browser_elsewhere", per_session=SESSION_PLACE in settings.endpoint)
+            return None
+        browser = await locate(settings.path)
+        _log.info("browser_found", path=str(browser.path), version=browser.version)
+        if settings.transport == "websocket":
+            _log.warning(
+                "browser_port_open",
+                address="127.0.0.1",
+                reason="any user of this machine can take the sessions over",
+                action='Set [browser] transport = "pipe".',
+            )
+        return browser
 
     async def _keep(
         self, session: Session, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

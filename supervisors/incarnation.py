@@ -15,10 +15,10 @@ import trio
 
 from protocol.times import rfc3339
 from supervisors import machine
+from supervisors.browsers import browser_of
 from supervisors.chrome import errors as chrome_errors
-from supervisors.chrome.launch import Chrome, open_browser
+from supervisors.chrome.launch import Chrome
 from supervisors.chrome.locate import Browser
-from supervisors.chrome.profile import lock_profile
 from supervisors.chrome.tab import Crashed, Navigated, Tab, attach_tab
 from supervisors.machine import Died
 from supervisors.outbox import Outbox
@@ -42,11 +42,15 @@ Task = Callable[..., Awaitable[None]]
 
 @attrs.frozen(kw_only=True)
 class Workplace:
-    """What all lives share. `launches` lets as many launch at once as the machine can stand, in order."""
+    """What all lives share.
+
+    No `browser` (nor `sandbox`): it runs elsewhere. `launches` lets as many launch at once as the machine can
+    stand, in order.
+    """
 
     settings: SupervisorSettings
-    browser: Browser
-    sandbox: bool
+    browser: Browser | None
+    sandbox: bool | None
     library: Library
     sessions_dir: Path
     launches: trio.CapacityLimiter
@@ -77,7 +81,8 @@ class Incarnation:
 
     @property
     def pid(self) -> int | None:
-        return None if self._chrome is None else self._chrome.process.pid
+        process = None if self._chrome is None else self._chrome.process
+        return None if process is None else process.pid
 
     def end(self, cause: str) -> None:
         self._die(cause)
@@ -97,6 +102,8 @@ class Incarnation:
                 self._die("BROWSER_UNAVAILABLE", error.reason, error.action)
             except chrome_errors.ProfileInUse as error:
                 self._die("PROFILE_IN_USE", str(error))
+            except chrome_errors.BrowserUnreachable as error:
+                self._die("BROWSER_CRASHED", str(error))
             except chrome_errors.BrowserExited as error:
                 self._die("BROWSER_CRASHED", f"{error}: {error.last_words[-500:]}")
         return Died("INTERNAL_ERROR") if self._died is None else self._died
@@ -109,18 +116,15 @@ class Incarnation:
 
     async def _live(self) -> None:
         workplace = await self._find_workplace()
-        directory = workplace.directory(self._session.id)
         async with contextlib.AsyncExitStack() as stack, workplace.launches:
             self._session.give(machine.Admitted())
-            await stack.enter_async_context(lock_profile(directory / "profile"))
             self._chrome = await stack.enter_async_context(
-                open_browser(
-                    workplace.browser,
-                    profile_dir=directory / "profile",
-                    temp_dir=directory / "tmp",
-                    session_id=self._session.id,
+                browser_of(
+                    self._session.id,
+                    settings=workplace.settings,
+                    browser=workplace.browser,
                     sandbox=workplace.sandbox,
-                    extra_args=workplace.settings.browser.extra_args,
+                    sessions_dir=workplace.sessions_dir,
                 )
             )
             stack.callback(setattr, self, "_chrome", None)
@@ -145,6 +149,10 @@ class Incarnation:
             self._die("PAGE_CRASHED", str(group.exceptions[0]))
 
     async def _watch_process(self, chrome: Chrome) -> None:
+        if chrome.process is None:
+            await chrome.connection.ended()
+            self._die("BROWSER_CRASHED", "the connection to the browser ended")
+            return
         status = await chrome.process.wait()
         self._die("BROWSER_CRASHED", f"browser ended: {status}")
 

@@ -3,9 +3,12 @@
 Names and defaults are those of the configuration file's tables of the same name; durations are seconds.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
+
+SESSION_PLACE: Final = "{session}"
+"""Where a session's id belongs in `[browser] endpoint`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +38,8 @@ class BrowserSettings:
     path: str = "auto"
     sandbox: Literal["auto"] | bool = "auto"  # auto: on, but for root
     extra_args: tuple[str, ...] = ()
+    transport: Literal["pipe", "websocket"] = "pipe"
+    endpoint: str = ""  # of a browser that runs elsewhere; "" = start one
     launch_concurrency: int = 0  # 0 = as many as there are cores
 
 

@@ -64,6 +64,8 @@ class Connection:
         self._targets: dict[str, str] = {}
         self._crashed: set[str] = set()
         self._closed: Failure | None = None
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
         self._encoder = msgspec.json.Encoder()
 
     @property
@@ -71,17 +73,28 @@ class Connection:
         """Whether the connection has ended."""
         return self._closed is not None
 
+    async def ended(self) -> None:
+        """Wait for the end of `run`; any number of tasks may."""
+        await self._ended.wait()
+
+    async def aclose(self) -> None:
+        """End `run`, which closes the transport; return when it has."""
+        self._scope.cancel()
+        await self._ended.wait()
+
     async def run(self) -> None:
         """Read and write until the other side is gone or this is cancelled; then fail all that waits."""
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read()
-                nursery.cancel_scope.cancel()
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    await self._read()
+                    nursery.cancel_scope.cancel()
         finally:
             self._close()
             with trio.move_on_after(1, shield=True):
                 await self._transport.aclose()
+            self._ended.set()
 
     async def _read(self) -> None:
         while True:

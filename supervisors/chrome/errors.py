@@ -55,6 +55,19 @@ class BrowserExited(ChromeError):
         self.last_words = last_words
 
 
+class BrowserUnreachable(ChromeError):
+    """A browser that runs elsewhere does not answer; it may, later.
+
+    Args:
+        place: where it should be, fit for logs.
+        why: what the network, or the other side, says.
+    """
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(f"no browser answers at {place}: {why}")
+        self.place = place
+
+
 class ProfileInUse(ChromeError):
     """Somebody else owns the profile, or may own it.
 

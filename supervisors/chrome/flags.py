@@ -102,7 +102,9 @@ OFF: Final = "--disable-features"
 ON: Final = "--enable-features"
 FORBIDDEN: Final = (
     "--remote-debugging-port",
+    "--remote-debugging-address",
     "--remote-debugging-pipe",
+    "--remote-allow-origins",
     "--user-data-dir",
     "--single-process",
 )
@@ -114,6 +116,7 @@ def arguments(
     *,
     sandbox: bool,
     user_agent: str,
+    listening: bool = False,
     extra_args: Sequence[str] = (),
     shm_bytes: int | None = None,
 ) -> list[str]:
@@ -124,6 +127,7 @@ def arguments(
         profile_dir: its profile.
         sandbox: whether Chrome's own sandbox is on.
         user_agent: what the browser calls itself.
+        listening: whether it is spoken to on a loopback port of its own choice, not through pipes.
         extra_args: the administrator's; of switches that Chrome takes once, lists are joined with ours and
             other values replace ours. Resolver rules of the administrator come first and so win.
         shm_bytes: the size of /dev/shm; None: look.
@@ -134,7 +138,7 @@ def arguments(
     extra = check(extra_args)
     own = [
         "--headless" if browser.headless_shell else "--headless=new",
-        "--remote-debugging-pipe",
+        "--remote-debugging-port=0" if listening else "--remote-debugging-pipe",
         f"--user-data-dir={profile_dir}",
         f"--user-agent={user_agent}",
         *QUIET,

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
+import re
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import trio
@@ -22,13 +25,13 @@ from supervisors.chrome.devtools import Connection
 from supervisors.chrome.errors import (
     BrowserExited,
     BrowserUnavailable,
-    CallTimeout,
+    BrowserUnreachable,
     ChromeError,
     ConnectionClosed,
     ProfileInUse,
 )
-from supervisors.chrome.identity import user_agent
-from supervisors.chrome.process import BrowserProcess, spawn
+from supervisors.chrome.identity import user_agent, user_agent_override
+from supervisors.chrome.process import BrowserProcess, spawn, spawn_listening
 from supervisors.chrome.profile import make_private
 from supervisors.chrome.sandbox import NO_SANDBOX_ACTION, refused_by_chrome
 
@@ -49,25 +52,60 @@ ENVIRONMENT_KEPT: Final = frozenset(
 )
 TEMP_DIR_MAX_BYTES: Final = 60
 """Below it Chrome puts `org.chromium.Chromium.XXXXXX/SingletonSocket`: 47 bytes of the 107 allowed."""
+PORT_FILE: Final = "DevToolsActivePort"
+PORT_POLL_S: Final = 0.02
 PROFILE_IN_USE_EXIT: Final = 21
 """chrome::RESULT_CODE_PROFILE_IN_USE, chrome/common/chrome_result_codes.h (Chromium 156)."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Chrome:
     """A browser that runs and answers.
 
     Args:
-        browser: what it is.
-        process: its process.
+        process: its process; None: it runs elsewhere.
         connection: DevTools.
         product: what it says of itself, such as "HeadlessChrome/156.0.8078.79".
+        user_agent_override: what its pages shall say that it is (`identity.user_agent_override`); None: what
+            they say anyhow.
+        target_id: the page to use; None: the first.
     """
 
-    browser: Browser
-    process: BrowserProcess
+    process: BrowserProcess | None = None
     connection: Connection
     product: str
+    user_agent_override: Mapping[str, Any] | None = None
+    target_id: str | None = None
+
+
+@frozen(kw_only=True)
+class StartedChrome(Chrome):
+    """A browser that `open_browser` started."""
+
+    process: BrowserProcess
+
+
+class Attendants:
+    """Tasks that the way out still needs: no cancellation reaches them before `dismiss`."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._scopes: list[trio.CancelScope] = []
+
+    def start(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Start a task."""
+        scope = trio.CancelScope(shield=True)
+        self._scopes.append(scope)
+        self._nursery.start_soon(self._attend, task, scope)
+
+    def dismiss(self) -> None:
+        """Cancel all of them."""
+        for scope in self._scopes:
+            scope.cancel()
+
+    async def _attend(self, task: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+        with scope:
+            await task()
 
 
 @contextlib.asynccontextmanager
@@ -78,11 +116,12 @@ async def open_browser(
     temp_dir: Path,
     session_id: str,
     sandbox: bool,
+    listening: bool = False,
     extra_args: Sequence[str] = (),
     launch_timeout_s: float = 60.0,
     polite_s: float = 5.0,
     kill_s: float = 5.0,
-) -> AsyncIterator[Chrome]:
+) -> AsyncIterator[StartedChrome]:
     """Run a browser while the block lasts.
 
     Args:
@@ -93,6 +132,9 @@ async def open_browser(
             is treated alike.
         session_id: for the log.
         sandbox: whether Chrome's own sandbox is on (`sandbox.decide`).
+        listening: whether DevTools are spoken over a WebSocket on a loopback port that Chrome opens, which
+            any local user can reach, and not through pipes. Such a Chrome outlives a killed daemon; whoever
+            locks the profile next finds and ends it.
         extra_args: the administrator's switches.
         launch_timeout_s: seconds until the browser must have answered.
         polite_s: seconds that it has to close on the way out before it is killed.
@@ -110,34 +152,53 @@ async def open_browser(
     _renew(temp_dir)
     socket_dir = _socket_dir(temp_dir)
     command = flags.arguments(
-        browser, profile_dir, sandbox=sandbox, user_agent=user_agent(browser), extra_args=extra_args
+        browser,
+        profile_dir,
+        sandbox=sandbox,
+        user_agent=user_agent(browser),
+        listening=listening,
+        extra_args=extra_args,
     )
     with contextlib.ExitStack() as stack:
         stack.callback(wipe, temp_dir)
         stack.callback(wipe, socket_dir)
-        process, transport = spawn(
-            command, environment(os.environ, temp_dir, socket_dir), session_id=session_id
-        )
-        connection = Connection(transport, last_words=process.last_words)
-        # Shielded, for the way out needs them; what ends them is the `finally` below, which has deadlines.
-        attendants = {
-            task: trio.CancelScope(shield=True) for task in (process.watch, process.listen, connection.run)
-        }
-        with _bare_error():
+        given = environment(os.environ, temp_dir, socket_dir)
+        connection: Connection | None = None
+        if listening:
+            (profile_dir / PORT_FILE).unlink(missing_ok=True)
+            process = spawn_listening(command, given, session_id=session_id)
+        else:
+            process, pipes = spawn(command, given, session_id=session_id)
+            connection = Connection(pipes, last_words=process.last_words)
+        with bare_error():
             async with trio.open_nursery() as nursery:
-                for task, scope in attendants.items():
-                    nursery.start_soon(_attend, task, scope)
+                attendants = Attendants(nursery)
+                attendants.start(process.watch)
+                attendants.start(process.listen)
                 try:
-                    yield await _greet((browser, process, connection), sandbox, profile_dir, launch_timeout_s)
+                    version = None
+                    with trio.move_on_after(launch_timeout_s):
+                        try:
+                            if connection is None:
+                                connection = await _reach(process, profile_dir, attendants)
+                            attendants.start(connection.run)
+                            version = await greet(connection)
+                        except (ConnectionClosed, BrowserUnreachable):
+                            words = await process.final_words()
+                            await process.wait()
+                            raise _classify(process, words, sandbox, profile_dir) from None
+                    if connection is None or version is None:
+                        raise BrowserExited(None, process.last_words())  # ends it first
+                    yield StartedChrome(
+                        process=process,
+                        connection=connection,
+                        product=version["product"],
+                        user_agent_override=user_agent_override(browser),
+                    )
                 finally:
-                    await process.end(lambda: _ask_to_close(connection), polite_s=polite_s, kill_s=kill_s)
-                    for scope in attendants.values():
-                        scope.cancel()
-
-
-async def _attend(task: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-    with scope:
-        await task()
+                    polite = None if connection is None else partial(_ask_to_close, connection)
+                    await process.end(polite, polite_s=polite_s, kill_s=kill_s)
+                    attendants.dismiss()
 
 
 async def _ask_to_close(connection: Connection) -> None:
@@ -146,21 +207,30 @@ async def _ask_to_close(connection: Connection) -> None:
         await connection.call("Browser.close")
 
 
-async def _greet(
-    chrome: tuple[Browser, BrowserProcess, Connection], sandbox: bool, profile_dir: Path, timeout_s: float
-) -> Chrome:
-    """Wait until the browser answers, or tell why it does not."""
-    browser, process, connection = chrome
-    try:
-        version = await connection.call("Browser.getVersion", timeout_s=timeout_s)
-    except CallTimeout:
-        raise BrowserExited(None, process.last_words()) from None
-    except ConnectionClosed:
-        words = await process.final_words()
-        with trio.move_on_after(timeout_s):
-            await process.wait()
-        raise _classify(process, words, sandbox, profile_dir) from None
-    return Chrome(browser, process, connection, version["product"])
+async def _reach(process: BrowserProcess, profile_dir: Path, attendants: Attendants) -> Connection:
+    """Connect to the port that the browser opens, and tells of in its profile.
+
+    Source: https://chromedevtools.github.io/devtools-protocol/ ("DevToolsActivePort").
+    """
+    from supervisors.chrome import websocket  # 50 ms that pipes do without
+
+    path = profile_dir / PORT_FILE
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            if (found := re.fullmatch(r"(\d+)\n(/[\w/-]+)\n?", path.read_text())) is not None:
+                break
+        if process.exit_status is not None:
+            raise BrowserUnreachable("its port", "it ended")
+        await trio.sleep(PORT_POLL_S)
+    transport = await websocket.dial(f"ws://127.0.0.1:{found[1]}{found[2]}")
+    attendants.start(transport.run)
+    await transport.opened()
+    return Connection(transport, last_words=process.last_words)
+
+
+async def greet(connection: Connection) -> dict[str, str]:
+    """Wait until the browser answers, and return what it says that it is; sets no deadline."""
+    return await connection.call("Browser.getVersion", timeout_s=math.inf)
 
 
 def _classify(process: BrowserProcess, words: str, sandbox: bool, profile_dir: Path) -> ChromeError:
@@ -234,7 +304,7 @@ def wipe(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _bare_error() -> Iterator[None]:
+def bare_error() -> Iterator[None]:
     """Let the block's own error out of the nursery's group: the nursery is nobody's business."""
     try:
         yield

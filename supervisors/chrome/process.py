@@ -1,6 +1,6 @@
-"""One browser process: started with its DevTools pipes, watched through a pidfd, ended with its whole tree.
+"""One browser process: started, watched through a pidfd, ended with its whole tree.
 
-Knows nothing of DevTools beyond the two pipes.
+Knows nothing of DevTools beyond the two pipes that it may be given.
 """
 
 from __future__ import annotations
@@ -172,8 +172,24 @@ def spawn(
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         commands_read, commands_write = _pipe(reader=theirs, writer=ours)
         replies_read, replies_write = _pipe(reader=ours, writer=theirs)
+        process = _start(arguments, environment, session_id, {3: commands_read, 4: replies_write})
+        ours.pop_all()
+    return process, PipeTransport(replies_read, commands_write)
+
+
+def spawn_listening(
+    arguments: Sequence[str], environment: Mapping[str, str], *, session_id: str
+) -> BrowserProcess:
+    """Start a browser that is spoken to by other ways than pipes; otherwise as `spawn`."""
+    return _start(arguments, environment, session_id, {})
+
+
+def _start(
+    arguments: Sequence[str], environment: Mapping[str, str], session_id: str, pipes: Mapping[int, int]
+) -> BrowserProcess:
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         errors_read, errors_write = _pipe(reader=ours, writer=theirs)
-        theirs_placed = {3: commands_read, 4: replies_write, 1: errors_write, 2: errors_write}
+        theirs_placed = {**pipes, 1: errors_write, 2: errors_write}
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             *((os.POSIX_SPAWN_DUP2, fd, place) for place, fd in theirs_placed.items()),
@@ -203,8 +219,7 @@ def spawn(
             raise
         ours.pop_all()
     log.debug("browser_spawned", session_id=session_id, pid=pid, path=arguments[0])
-    process = BrowserProcess(pid, pidfd, trio.lowlevel.FdStream(errors_read), session_id)
-    return process, PipeTransport(replies_read, commands_write)
+    return BrowserProcess(pid, pidfd, trio.lowlevel.FdStream(errors_read), session_id)
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:

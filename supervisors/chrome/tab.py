@@ -15,9 +15,9 @@ import trio
 from attrs import frozen
 
 from supervisors.chrome.errors import CallTimeout, NavigationFailed, PageError, TargetCrashed
-from supervisors.chrome.identity import user_agent_override
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from supervisors.chrome.devtools import Connection
@@ -199,10 +199,10 @@ class Tab:
 
 
 async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> Tab:
-    """Attach to the browser's first page, the empty one that it starts with, or open one.
+    """Attach to the browser's page, or its first one, the empty one that it starts with, or open one.
 
-    The page and all its workers say what `identity` says. Dialogs are answered (a wish to stay on the page
-    is not granted), for they would block the page; downloads are refused.
+    The page and all its workers say what `Chrome.user_agent_override` has them say. Dialogs are answered (a
+    wish to stay on the page is not granted), for they would block the page; downloads are refused.
 
     Args:
         chrome: the browser.
@@ -213,10 +213,11 @@ async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> 
     """
     connection = chrome.connection
     with trio.move_on_after(timeout_s):
-        override = user_agent_override(chrome.browser)
-        await _prepare_workers(connection, override)
+        override = chrome.user_agent_override
+        if override is not None:
+            await _prepare_workers(connection, override)
         await connection.call("Browser.setDownloadBehavior", {"behavior": "deny"}, timeout_s=math.inf)
-        target_id = await _first_page(connection)
+        target_id = chrome.target_id or await _first_page(connection)
         reply = await connection.call(
             "Target.attachToTarget", {"targetId": target_id, "flatten": True}, timeout_s=math.inf
         )
@@ -229,18 +230,19 @@ async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> 
         await tab.call("Inspector.enable", timeout_s=math.inf)
         await tab.call("Page.enable", timeout_s=math.inf)
         await tab.call("Page.setLifecycleEventsEnabled", {"enabled": True}, timeout_s=math.inf)
-        await tab.call("Emulation.setUserAgentOverride", override, timeout_s=math.inf)
+        if override is not None:
+            await tab.call("Emulation.setUserAgentOverride", dict(override), timeout_s=math.inf)
         return tab
     raise CallTimeout("Target.attachToTarget", timeout_s)
 
 
-async def _prepare_workers(connection: Connection, override: dict[str, Any]) -> None:
+async def _prepare_workers(connection: Connection, override: Mapping[str, Any]) -> None:
     """Have service and shared workers wait at their start until they know what to call themselves."""
 
     def prepare(event: Event) -> None:
         session_id = event.params["sessionId"]
         if event.params["waitingForDebugger"]:
-            connection.post("Emulation.setUserAgentOverride", override, session_id=session_id)
+            connection.post("Emulation.setUserAgentOverride", dict(override), session_id=session_id)
             connection.post("Runtime.runIfWaitingForDebugger", session_id=session_id)
 
     connection.subscribe(prepare, "Target.attachedToTarget")

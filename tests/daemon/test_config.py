@@ -127,6 +127,20 @@ def test_what_is_set_is_taken() -> None:
             'rpc.socket: expected an absolute path (or one from ~/), got "here.sock"',
         ),
         ("[rpc]\nmax_connections = 0", "expected an integer from 1 to 65536, got 0"),
+        ("[browser]\ntransport = 'tcp'", 'browser.transport: expected one of "pipe", "websocket", got "tcp"'),
+        (
+            "[browser]\nendpoint = 'ws://h:1/'",
+            '/w.toml:2: browser.endpoint: goes with transport = "websocket" only',
+        ),
+        (
+            "[browser]\ntransport = 'websocket'\nendpoint = 'ftp://h/'",
+            'browser.endpoint: expected "" or a ws, wss, http or https URL',
+        ),
+        ("[browser]\ntransport = 'websocket'\nendpoint = 'ws://h/{id}'", "only {session} is known"),
+        (
+            "[browser]\nextra_args = ['--x']\ntransport = 'websocket'\nendpoint = 'ws://h/{session}'",
+            "/w.toml:2: browser.extra_args: a Chrome that runs elsewhere",
+        ),
         ("[browser]\nsandbox = 'off'", 'browser.sandbox: expected "auto", true or false, got "off"'),
         (
             "[browser]\nextra_args = ['x']",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from supervisors.chrome.launch import Chrome
+    from supervisors.chrome.launch import StartedChrome
 
 HEADLESS_SHELL = Path("/usr/bin/chromium-headless-shell")
 FULL = Path("/usr/bin/chromium")
@@ -49,14 +49,14 @@ async def shell() -> Browser:
 class Opener(Protocol):
     """`open_browser` on a profile in the test's directory."""
 
-    def __call__(self, browser: Browser, **options: Any) -> AbstractAsyncContextManager[Chrome]: ...
+    def __call__(self, browser: Browser, **options: Any) -> AbstractAsyncContextManager[StartedChrome]: ...
 
 
 @pytest.fixture
 def opener(tmp_path: Path) -> Opener:
     """`open_browser` on a profile in the test's directory."""
 
-    def open_here(browser: Browser, **options: Any) -> AbstractAsyncContextManager[Chrome]:
+    def open_here(browser: Browser, **options: Any) -> AbstractAsyncContextManager[StartedChrome]:
         return open_browser(
             browser,
             profile_dir=tmp_path / "profile",

@@ -49,6 +49,13 @@ def test_what_is_never_there() -> None:
     }
 
 
+def test_a_port_instead_of_pipes() -> None:
+    line = arguments(FULL, Path("/p"), sandbox=True, user_agent="UA", listening=True)
+    assert "--remote-debugging-port=0" in line
+    assert "--remote-debugging-pipe" not in line
+    assert not any(switch.startswith("--remote-debugging-address") for switch in line)
+
+
 def test_the_sandbox_and_small_shared_memory() -> None:
     assert "--no-sandbox" in build(sandbox=False)
     assert "--disable-dev-shm-usage" in build(shm_bytes=64 << 20)

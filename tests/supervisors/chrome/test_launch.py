@@ -52,11 +52,15 @@ async def nothing_left(tmp_path: Path) -> AsyncIterator[None]:
     assert not psutil.Process().children(recursive=True)
 
 
+both_transports = pytest.mark.parametrize("listening", [False, True], ids=["pipe", "websocket"])
+
+
 @pytest.mark.chrome
 @pytest.mark.usefixtures("nothing_left")
-async def test_a_closed_browser_leaves_nothing(browser: Browser, opener: Opener) -> None:
+@both_transports
+async def test_a_closed_browser_leaves_nothing(browser: Browser, opener: Opener, listening: bool) -> None:
     with trio.fail_after(30):
-        async with opener(browser) as chrome:
+        async with opener(browser, listening=listening) as chrome:
             assert chrome.product.endswith(browser.version)
             assert psutil.Process(chrome.process.pid).children()
         assert chrome.process.exit_status == ExitStatus(code=0)
@@ -64,12 +68,13 @@ async def test_a_closed_browser_leaves_nothing(browser: Browser, opener: Opener)
 
 @pytest.mark.chrome
 @pytest.mark.usefixtures("nothing_left")
+@both_transports
 @pytest.mark.parametrize("after_s", [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4])
 async def test_a_cancellation_at_any_time_leaves_nothing(
-    browser: Browser, opener: Opener, after_s: float
+    browser: Browser, opener: Opener, after_s: float, listening: bool
 ) -> None:
     with trio.fail_after(30), trio.move_on_after(after_s) as scope:
-        async with opener(browser) as chrome:
+        async with opener(browser, listening=listening) as chrome:
             tab = await attach_tab(chrome)
             await tab.evaluate("new Promise(() => {})")
     assert scope.cancelled_caught
@@ -85,9 +90,12 @@ async def test_an_exception_comes_out_bare_and_leaves_nothing(shell: Browser, op
 
 @pytest.mark.chrome
 @pytest.mark.usefixtures("nothing_left")
-async def test_a_killed_browser_is_seen_and_leaves_nothing(browser: Browser, opener: Opener) -> None:
+@both_transports
+async def test_a_killed_browser_is_seen_and_leaves_nothing(
+    browser: Browser, opener: Opener, listening: bool
+) -> None:
     with trio.fail_after(30):
-        async with opener(browser) as chrome:
+        async with opener(browser, listening=listening) as chrome:
             tab = await attach_tab(chrome)
             async with trio.open_nursery() as nursery:
 
@@ -114,22 +122,24 @@ async def test_a_browser_that_ignores_everything_is_killed(shell: Browser, opene
 
 @pytest.mark.chrome
 @pytest.mark.usefixtures("nothing_left")
-async def test_what_does_not_get_ready_is_ended(shell: Browser, opener: Opener) -> None:
+@both_transports
+async def test_what_does_not_get_ready_is_ended(shell: Browser, opener: Opener, listening: bool) -> None:
     with pytest.raises(BrowserExited) as caught, trio.fail_after(30):
-        async with opener(shell, launch_timeout_s=0.001):
+        async with opener(shell, listening=listening, launch_timeout_s=0.001):
             pytest.fail("ready in no time")
     assert caught.value.status is None
 
 
 @pytest.mark.usefixtures("nothing_left")
+@both_transports
 async def test_a_program_that_ends_at_once_is_told_with_its_last_words(
-    opener: Opener, tmp_path: Path
+    opener: Opener, tmp_path: Path, listening: bool
 ) -> None:
     path = tmp_path / "fake"
     path.write_text("#!/bin/sh\necho first >&2\necho dying >&2\nexit 3\n")
     path.chmod(0o700)
     with pytest.raises(BrowserExited) as caught, trio.fail_after(10):
-        async with opener(Browser(path, "1.2.3.4", headless_shell=True)):
+        async with opener(Browser(path, "1.2.3.4", headless_shell=True), listening=listening):
             pytest.fail("it is no browser")
     assert caught.value.status == ExitStatus(code=3)
     assert caught.value.last_words == "first\ndying"

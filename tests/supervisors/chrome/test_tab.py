@@ -26,7 +26,7 @@ from supervisors.chrome.tab import Crashed, Navigated, Tab, attach_tab
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from supervisors.chrome.launch import Chrome
+    from supervisors.chrome.launch import StartedChrome
     from supervisors.chrome.locate import Browser
 
     from .conftest import Opener, Site
@@ -35,25 +35,25 @@ pytestmark = pytest.mark.chrome
 
 
 @pytest.fixture
-async def chrome(browser: Browser, opener: Opener) -> AsyncIterator[Chrome]:
+async def chrome(browser: Browser, opener: Opener) -> AsyncIterator[StartedChrome]:
     async with opener(browser) as chrome:
         yield chrome
 
 
 @pytest.fixture
-async def tab(chrome: Chrome, site: Site) -> AsyncIterator[Tab]:
+async def tab(chrome: StartedChrome, site: Site) -> AsyncIterator[Tab]:
     with trio.fail_after(60):
         tab = await attach_tab(chrome)
         await tab.navigate(site.url())
         yield tab
 
 
-def renderers(chrome: Chrome) -> list[int]:
+def renderers(chrome: StartedChrome) -> list[int]:
     children = psutil.Process(chrome.process.pid).children(recursive=True)
     return [child.pid for child in children if "--type=renderer" in child.cmdline()]
 
 
-async def test_the_first_page_is_used(chrome: Chrome, tab: Tab) -> None:
+async def test_the_first_page_is_used(chrome: StartedChrome, tab: Tab) -> None:
     reply = await chrome.connection.call("Target.getTargets")
     assert [info["type"] for info in reply["targetInfos"]].count("page") == 1
     assert await tab.evaluate("document.title") == "test"
@@ -116,7 +116,7 @@ async def test_what_waits_on_a_page_that_navigates_fails_at_once(tab: Tab, site:
 
 
 async def test_a_crash_fails_what_waits_and_a_navigation_revives(
-    chrome: Chrome, tab: Tab, site: Site
+    chrome: StartedChrome, tab: Tab, site: Site
 ) -> None:
     await tab.add_binding("tell")
     with tab.happenings() as happenings:
@@ -177,7 +177,7 @@ async def test_large_messages_pass_and_too_large_ones_are_refused(tab: Tab) -> N
     assert await tab.evaluate("1") == 1
 
 
-async def test_a_closed_page_is_gone_for_all_who_wait(chrome: Chrome, tab: Tab) -> None:
+async def test_a_closed_page_is_gone_for_all_who_wait(chrome: StartedChrome, tab: Tab) -> None:
     await chrome.connection.call("Target.createTarget", {"url": "about:blank"})  # lest the browser end
     with tab.happenings() as happenings, pytest.RaisesGroup(TargetDetached):
         async with trio.open_nursery() as nursery:
