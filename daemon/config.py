@@ -65,6 +65,8 @@ class MessagesSettings:
     """`[messages]`: the outbox of a session."""
 
     queue_limit: int
+    retry_limit: int
+    rate_per_minute: int
     max_media_bytes: int
     media_dirs: list[str]
 

@@ -1,5 +1,6 @@
 """What supervisors record, as transactions of the store: see `supervisors.journal.Journal`."""
 
+import random
 import time
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from daemon.store import Store, messages, outbox, sessions
 from daemon.store.events import append_event
 from daemon.store.messages import Content, Observed
 from daemon.store.records import MessageRow
+from protocol.errors import ERRORS
 from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData
 from protocol.models import ConnectionInfo, EventType, Media, MessageError, MessageStatus, Record
 from protocol.times import rfc3339
@@ -46,10 +48,16 @@ class StoreJournal:
     """The journal of one session; `activity` is told when it last did something (session id -> ms)."""
 
     def __init__(
-        self, store: Store, files: MediaFiles, session_id: str, activity: MutableMapping[str, int]
+        self,
+        store: Store,
+        files: MediaFiles,
+        session_id: str,
+        activity: MutableMapping[str, int],
+        retry_limit: int,
     ) -> None:
         self._store = store
         self._files = files
+        self._retry_limit = retry_limit
         self._session_id = session_id
         self._activity = activity
 
@@ -178,6 +186,29 @@ class StoreJournal:
         error = MessageError(code=code, message=message)
         self._store.record(lambda db: outbox.fail(db, self._session_id, message_id, error, at_ms))
 
+    def keys_missing(self, message_id: str) -> None:
+        at_ms = self._touch()
+        error = MessageError(
+            code="NO_ENCRYPTION_SESSION",
+            message=ERRORS["NO_ENCRYPTION_SESSION"].message,
+            details={"action": ERRORS["NO_ENCRYPTION_SESSION"].action},
+        )
+        self._store.record(
+            lambda db: outbox.keys_missing(
+                db,
+                self._session_id,
+                message_id,
+                at_ms,
+                limit=self._retry_limit,
+                delay_ms=backoff_ms,
+                error=error,
+            )
+        )
+
+    async def next_due(self) -> float | None:
+        due_ms = await self._store.read(lambda db: outbox.next_retry_at(db, self._session_id))
+        return None if not due_ms else max(0.0, (due_ms - now_ms()) / 1000)
+
     async def take(self, limit: int) -> Sequence[Outgoing]:
         at_ms = now_ms()
         rows = await self._store.write(lambda db: outbox.take(db, self._session_id, at_ms, limit))
@@ -197,6 +228,11 @@ class StoreJournal:
     def _touch(self) -> int:
         at_ms = self._activity[self._session_id] = now_ms()
         return at_ms
+
+
+def backoff_ms(count: int) -> int:
+    """Return how long to wait after the count-th failure: 2 s, doubled, a minute at most, with jitter."""
+    return int(min(60_000, 2000 * 2 ** (count - 1)) * random.uniform(0.8, 1.2))  # noqa: S311  no secret
 
 
 def connection_info(facts: ConnectionFacts) -> ConnectionInfo | None:

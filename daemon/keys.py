@@ -239,6 +239,19 @@ KEYS: Final = (
         "How many messages of one session may wait to be sent; further ones are refused with QUEUE_FULL.",
     ),
     Key(
+        "messages.retry_limit",
+        _integer(0, 1000),
+        5,
+        "How often a message that WhatsApp has no encryption keys for is tried again, with growing pauses.",
+    ),
+    Key(
+        "messages.rate_per_minute",
+        _integer(0, 1_000_000),
+        0,
+        "How many messages of one session are accepted within a minute; further ones are refused with "
+        "RATE_LIMITED. 0: no limit.",
+    ),
+    Key(
         "messages.max_media_bytes",
         _integer(1024, 2**31),
         100 * 2**20,

@@ -59,7 +59,9 @@ async def _serve(
     activity: dict[str, int] = {}
     sessions_dir = config.state_dir / "sessions"
     files = MediaFiles(sessions_dir)
-    fleet = Fleet(config.supervisor, sessions_dir, journal_of(store, files, activity))
+    fleet = Fleet(
+        config.supervisor, sessions_dir, journal_of(store, files, activity, config.messages.retry_limit)
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(fleet.run)
         service = Service(

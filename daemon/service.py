@@ -92,9 +92,11 @@ class Service:
         return value
 
 
-def journal_of(store: Store, files: MediaFiles, activity: dict[str, int]) -> Callable[[str], StoreJournal]:
+def journal_of(
+    store: Store, files: MediaFiles, activity: dict[str, int], retry_limit: int
+) -> Callable[[str], StoreJournal]:
     """Return what gives each session its journal."""
-    return lambda session_id: StoreJournal(store, files, session_id, activity)
+    return lambda session_id: StoreJournal(store, files, session_id, activity, retry_limit)
 
 
 def _facts(row: SessionRow) -> ConnectionFacts:

@@ -84,6 +84,12 @@ class Journal(Protocol):
     def failed(self, message_id: str, code: str, message: str) -> None:
         """Record that the message will not be sent; `code` is one of the protocol's error words."""
 
+    def keys_missing(self, message_id: str) -> None:
+        """Record that the page had no encryption keys ("No sessions"): tried again later, up to a limit."""
+
+    async def next_due(self) -> float | None:
+        """Return in how many seconds the next message that waits for its time is due, None if none does."""
+
     async def take(self, limit: int) -> Sequence[Outgoing]:
         """Return the oldest waiting message of each chat that has none under way, at most `limit`.
 

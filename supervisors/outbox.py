@@ -4,6 +4,8 @@ What the page was given before a crash is asked about first; the page's answer, 
 it is sent again (under the same id). Chats do not wait for one another.
 """
 
+import math
+
 import structlog
 import trio
 
@@ -54,10 +56,13 @@ class Outbox:
 
     async def run(self) -> None:
         """Send until cancelled. What is under way then stays unsettled, for the next life to ask about."""
+        due_s: float | None = None
         async with trio.open_nursery() as nursery:
             while True:
-                await self._wake.wait()
+                with trio.move_on_after(math.inf if due_s is None else due_s):
+                    await self._wake.wait()
                 self._wake = trio.Event()
+                due_s = None
                 if not self._connected:
                     continue
                 if self._ask:
@@ -69,6 +74,7 @@ class Outbox:
                 if room > 0:
                     for message in await self._journal.take(room):
                         self._begin(nursery, message, check=message.attempts > 0)
+                    due_s = await self._journal.next_due()
 
     def _begin(self, nursery: trio.Nursery, message: Outgoing, *, check: bool) -> None:
         scope = self._under_way[message.message_id] = trio.CancelScope()
@@ -85,6 +91,9 @@ class Outbox:
                 answer = await self._page.deliver(message, check=check)
                 if isinstance(answer, Failure):
                     if answer.code == "NOT_READY":
+                        return
+                    if answer.keys_missing:
+                        self._journal.keys_missing(message.message_id)
                         return
                     code = answer.code if answer.code == "RECIPIENT_NOT_FOUND" else "PAGE_ERROR"
                     self._journal.failed(message.message_id, code, answer.message)

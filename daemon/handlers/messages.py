@@ -48,6 +48,7 @@ async def send(service: Service, _call: Call, params: MessageSendParams) -> Mess
             sender=session.facts.wid,
             idempotency_key=params.idempotency_key,
             queue_limit=service.config.messages.queue_limit,
+            rate_per_minute=service.config.messages.rate_per_minute,
         )
 
     # Subscribed before it is accepted: no step of it can be missed.

@@ -16,6 +16,8 @@ from .messages import Content, bump, by_ref, find, get, insert, require
 from .records import MESSAGE_COLUMNS, MessageRow, message_row, to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import apsw
 
     from protocol.models import MessageError, MessageStatus
@@ -24,6 +26,7 @@ __all__ = [
     "cancel",
     "enqueue",
     "fail",
+    "keys_missing",
     "mark_sending",
     "next_queued",
     "next_retry_at",
@@ -48,12 +51,14 @@ def enqueue(
     sender: str | None = None,
     idempotency_key: str | None = None,
     queue_limit: int | None = None,
+    rate_per_minute: int = 0,
 ) -> tuple[MessageRow, bool]:
     """Accept a message under the id that WhatsApp will see; return it, and whether it is a new one.
 
     With an idempotency key that was used before, the message of that time is returned, as it is now. Raises
     SESSION_NOT_FOUND; IDEMPOTENCY_CONFLICT for such a key with another chat or content; QUEUE_FULL when
-    `queue_limit` messages of the session have not left yet.
+    `queue_limit` messages of the session have not left yet; RATE_LIMITED when `rate_per_minute` (0: none)
+    have been accepted within a minute.
     """
     require(db, session_id)
     chat = chat_of(db, session_id, chat_id)
@@ -70,6 +75,8 @@ def enqueue(
             return by_ref(db, known[0]), False
     if queue_limit is not None and queue_length(db, session_id) >= queue_limit:
         raise RpcError("QUEUE_FULL", limit=queue_limit)
+    if rate_per_minute:
+        _hold_back(db, session_id, at_ms, rate_per_minute)
     row = insert(
         db,
         session_id,
@@ -95,6 +102,18 @@ def enqueue(
     return row, True
 
 
+def _hold_back(db: apsw.Connection, session_id: str, at_ms: int, rate_per_minute: int) -> None:
+    """Raise RATE_LIMITED if the last minute is full; a message whose time lies ahead counts as now's."""
+    first: int | None = db.execute(
+        """SELECT at FROM messages WHERE session_id = ? AND at > ? AND origin = 'api'
+           ORDER BY at DESC LIMIT 1 OFFSET ?""",
+        (session_id, at_ms - 60_000, rate_per_minute - 1),
+    ).get
+    if first is not None:
+        wait_s = min(60.0, max(0.001, (first + 60_000 - at_ms) / 1000))
+        raise RpcError("RATE_LIMITED", limit=rate_per_minute, retryAfter=round(wait_s, 3))
+
+
 def queue_length(db: apsw.Connection, session_id: str) -> int:
     """Return how many messages of the session have not left."""
     length: int = db.execute(
@@ -103,6 +122,9 @@ def queue_length(db: apsw.Connection, session_id: str) -> int:
     ).get
     return length
 
+
+# A time that lies further ahead was not meant so: the clock was put back since.
+_LONGEST_RETRY_MS = 120_000
 
 _HEADS = """SELECT min(ref) AS head FROM messages WHERE session_id = ? AND status IN ('queued', 'sending')
             GROUP BY chat HAVING sum(status = 'sending') = 0"""
@@ -116,8 +138,8 @@ def next_queued(db: apsw.Connection, session_id: str, now_ms: int, limit: int = 
     """
     rows = db.execute(
         f"""SELECT {MESSAGE_COLUMNS} FROM ({_HEADS}) JOIN messages m ON m.ref = head
-            WHERE m.retry_at <= ? ORDER BY m.ref LIMIT ?""",  # noqa: S608
-        (session_id, now_ms, limit),
+            WHERE m.retry_at <= ? OR m.retry_at > ? ORDER BY m.ref LIMIT ?""",  # noqa: S608
+        (session_id, now_ms, now_ms + _LONGEST_RETRY_MS, limit),
     )
     return [message_row(row) for row in rows]
 
@@ -211,6 +233,32 @@ def requeue(
     return row
 
 
+def keys_missing(
+    db: apsw.Connection,
+    session_id: str,
+    message_id: str,
+    at_ms: int,
+    *,
+    limit: int,
+    delay_ms: Callable[[int], int],
+    error: MessageError,
+) -> MessageRow | None:
+    """Note that a message could not be sent for want of encryption keys ("No sessions").
+
+    Such failures have a counter of their own in the message's row, which survives every restart. Up to
+    `limit` of them the message goes back to its place, to be sent `delay_ms(count)` later, while the page
+    fetches keys; then it is given up with `error`. None if it is not being sent.
+    """
+    row = get(db, session_id, message_id)
+    if row.status != "sending":
+        return None
+    db.execute("UPDATE messages SET key_failures = key_failures + 1 WHERE ref = ?", (row.ref,))
+    count: int = db.execute("SELECT key_failures FROM messages WHERE ref = ?", (row.ref,)).get
+    if count > limit:
+        return fail(db, session_id, message_id, error, at_ms)
+    return requeue(db, session_id, message_id, at_ms, retry_at=at_ms + delay_ms(count), error=error)
+
+
 def retry(db: apsw.Connection, session_id: str, message_id: str, at_ms: int) -> MessageRow:
     """Queue a message again that has failed or was cancelled, in its old place.
 
@@ -219,6 +267,7 @@ def retry(db: apsw.Connection, session_id: str, message_id: str, at_ms: int) -> 
     row = _in_status(get(db, session_id, message_id), "failed", "cancelled")
     if row.status == "failed":
         bump(db, session_id, at_ms, failed=-1)
+    db.execute("UPDATE messages SET key_failures = 0 WHERE ref = ?", (row.ref,))
     row = _change(db, row, "queued", at_ms)
     append_message_event(db, type="message.retrying", message=row, at_ms=at_ms)
     return row

@@ -46,6 +46,14 @@ class Failure:
     message: str
     code: str | None
 
+    @property
+    def keys_missing(self) -> bool:
+        """Whether it failed for want of encryption keys.
+
+        libsignal's `SessionError: No sessions` (session_cipher.js), which WhatsApp Web passes on.
+        """
+        return "no sessions" in self.message.lower() or "no session record" in self.message.lower()
+
 
 @attrs.frozen(kw_only=True)
 class Delivery:

@@ -100,6 +100,12 @@ class Memory:
     def failed(self, message_id: str, code: str, message: str) -> None:
         raise NotImplementedError
 
+    def keys_missing(self, message_id: str) -> None:
+        raise NotImplementedError
+
+    async def next_due(self) -> float | None:
+        raise NotImplementedError
+
     async def take(self, limit: int) -> Sequence[Outgoing]:
         raise NotImplementedError
 

@@ -223,3 +223,27 @@ async def test_other_kinds_come_in(sim: Simulator, call: Caller, kind: str, type
         (event,) = await until(events, "message.received")
     assert event["data"]["message"]["type"] == type_
     assert event["data"]["message"]["text"] in ("Berlin", "Grace", "When?")
+
+
+@pytest.mark.parametrize("settings", [{"messages.retry_limit": 1}], indirect=True)
+async def test_no_sessions_is_tried_again_and_then_told_what_to_do(sim: Simulator, call: Caller) -> None:
+    """Keys that are missing once cost a pause; keys that stay away end in an error with an action."""
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    async with call.client.subscribe(types=["message.retrying", "message.sent", "message.failed"]) as events:
+        shop.fail_sends(1)
+        once = await call.send("shop", ADA, "keys come late")
+        assert [e["type"] for e in await until(events, "message.sent")] == [
+            "message.retrying",
+            "message.sent",
+        ]
+        shop.fail_sends(2)
+        never = await call.send("shop", ADA, "keys never come")
+        (*_, failed) = await until(events, "message.failed")
+    assert failed["data"]["message"]["id"] == never["id"]
+    assert failed["data"]["message"]["error"]["code"] == "NO_ENCRYPTION_SESSION"
+    assert "clearAuth" in failed["data"]["message"]["error"]["details"]["action"]
+    assert [d.id for d in shop.deliveries] == [once["id"]]
+    kept = await call("message.get", sessionId="shop", messageId=never["id"])
+    assert (kept["text"], kept["attempts"]) == ("keys never come", 2)

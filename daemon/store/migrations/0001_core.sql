@@ -69,6 +69,7 @@ CREATE TABLE messages (
   error           TEXT,
   attempts        INTEGER NOT NULL DEFAULT 0,
   retry_at        INTEGER NOT NULL DEFAULT 0,
+  key_failures    INTEGER NOT NULL DEFAULT 0,
   at              INTEGER NOT NULL,
   timestamp       INTEGER,
   edited_at       INTEGER,

@@ -288,3 +288,52 @@ def test_acks_only_move_forward(acks: list[MessageStatus], taken: bool) -> None:
     assert types(db) == ["queued", *RANK[2 : reached + 1]]
     assert stats(db) == (1 if acks else 0, 0, 0, 0 if acks else 1)
     db.close()
+
+
+def test_missing_keys_have_a_counter_of_their_own(db: apsw.Connection) -> None:
+    send(db, 1)
+    broken = MessageError(code="NO_ENCRYPTION_SESSION", message="keys")
+
+    def attempt(at_ms: int) -> MessageRow | None:
+        assert [row.attempts for row in outbox.take(db, S, at_ms)]
+        return outbox.keys_missing(
+            db, S, "3EB00001", at_ms, limit=2, delay_ms=lambda count: 1000 * count, error=broken
+        )
+
+    first = attempt(10)
+    assert first is not None
+    assert (first.status, first.retry_at) == ("queued", 1010)
+    assert outbox.take(db, S, 1009) == []
+    assert outbox.next_retry_at(db, S) == 1010
+    second = attempt(1010)
+    assert second is not None
+    assert second.retry_at == 3010
+    third = attempt(3010)
+    assert third is not None
+    assert (third.status, third.error, third.attempts) == ("failed", broken, 3)
+    assert [type_ for type_, _ in told(db)] == [
+        "message.queued",
+        "message.retrying",
+        "message.retrying",
+        "message.failed",
+    ]
+    assert outbox.retry(db, S, "3EB00001", 5000).status == "queued"
+    assert attempt(5000) is not None
+    assert messages.get(db, S, "3EB00001").status == "queued"  # a new count began
+
+
+def test_a_clock_that_was_put_back_holds_nothing_up(db: apsw.Connection) -> None:
+    send(db, 1)
+    outbox.take(db, S, 10**12)
+    outbox.requeue(db, S, "3EB00001", 10**12, retry_at=10**12 + 60_000)
+    assert outbox.take(db, S, 10**12 + 1) == []
+    assert len(outbox.take(db, S, 10**12 - 10**9)) == 1
+
+
+def test_too_many_within_a_minute_are_refused(db: apsw.Connection) -> None:
+    for number in range(3):
+        send(db, 1000 * number, rate_per_minute=3)
+    with pytest.raises(RpcError) as refusal:
+        send(db, 3000, rate_per_minute=3)
+    assert (refusal.value.code, refusal.value.details["retryAfter"]) == ("RATE_LIMITED", 57.0)
+    send(db, 60_000, rate_per_minute=3)
