@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json tools/setup.sh
 
-.PHONY: setup run test test-slow demo lint lock clean
+.PHONY: setup run test test-slow demo lint lock dist clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,12 @@ lint: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# A wheel that carries the page library: it needs neither this checkout nor npm.
+dist: setup
+	@rm -rf dist
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
 # Takes the newest versions that pyproject.toml allows into requirements.lock.
 lock: setup
 	@$(BIN)/pip install --quiet uv
@@ -37,4 +43,4 @@ lock: setup
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) supervisors/whatsapp/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist supervisors/whatsapp/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from tests.simulator import Config, Simulator, serve
-from tests.system.wasupd import Caller, Wasupd
+from tests.system.wasupd import PROGRAM, Caller, Wasupd
 
 SHOP, DESK = "+491701234567", "+491707654321"
 ADA, GRACE = "+4915110000001", "+4915110000002"
@@ -36,6 +36,12 @@ def settings(request: pytest.FixtureRequest) -> dict[str, object]:
 
 
 @pytest.fixture
+def program() -> Path:
+    """The daemon's program; a test may have another than the checkout's."""
+    return PROGRAM
+
+
+@pytest.fixture
 def leftovers() -> Iterator[None]:
     """Nothing may be left of a Chrome in the common temporary directory."""
 
@@ -49,11 +55,11 @@ def leftovers() -> Iterator[None]:
 
 @pytest.fixture
 async def wasupd(
-    sim: Simulator, tmp_path: Path, settings: dict[str, object], leftovers: None
+    sim: Simulator, tmp_path: Path, settings: dict[str, object], program: Path, leftovers: None
 ) -> AsyncIterator[Wasupd]:
     """A running daemon; at the end it must stop in order and leave nothing."""
     async with trio.open_nursery() as nursery:
-        daemon = Wasupd(tmp_path, sim.chrome_args, settings)
+        daemon = Wasupd(tmp_path, sim.chrome_args, settings, program)
         try:
             await daemon.start()
             nursery.start_soon(daemon.drain)

@@ -24,7 +24,14 @@ UNTIL_S = 90
 class Wasupd:
     """The daemon's process. `directory` holds all that it writes; it can be started again and again."""
 
-    def __init__(self, directory: Path, chrome_args: list[str], settings: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        chrome_args: list[str],
+        settings: Mapping[str, object],
+        program: Path = PROGRAM,
+    ) -> None:
+        self.program = program
         self.directory = directory
         self.socket = directory / "wasup.sock"
         self.log = directory / "wasupd.log"
@@ -52,7 +59,7 @@ class Wasupd:
         with trio.fail_after(START_S), self.log.open("ab") as log:
             environment = {**os.environ, "PYTHONWARNINGS": "error"}
             self.process = await trio.lowlevel.open_process(
-                [str(PROGRAM), "--config", str(self.config)],
+                [str(self.program), "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env=environment,
