@@ -19,7 +19,7 @@ from daemon.media import MediaFiles
 from daemon.outgoing import Limits
 from daemon.server import Server
 from daemon.service import Service, journal_of
-from daemon.store import Store, open_store, sessions
+from daemon.store import Store, messages, open_store, sessions
 from daemon.store.events import append_event, expire
 from protocol.models import EventType
 from supervisors import machine
@@ -87,7 +87,7 @@ async def _serve(
         await _log_event(store, "daemon.started")
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)
-        nursery.start_soon(_expire_events, config, store)
+        nursery.start_soon(_expire, config, store)
         await nursery.start(server.serve, sock)
         _log.info("daemon_ready", socket=str(config.rpc.socket), sessions=len(fleet))
         task_status.started()
@@ -151,13 +151,18 @@ async def _look_for_browser(fleet: Fleet) -> None:
         _log.warning("browser_unavailable", reason=error.reason, action=error.action)
 
 
-async def _expire_events(config: Config, store: Store) -> None:
-    """Keep the event log as long as it is to be kept. Messages and sessions are kept for ever."""
-    if not config.events.retain_days:
-        return
+async def _expire(config: Config, store: Store) -> None:
+    """Drop what is not to be kept: old events, and what sessions without history said a day ago.
+
+    Sessions, logins and everything else that was said are kept for ever.
+    """
     while True:
-        before_ms = now_ms() - config.events.retain_days * _DAY_MS
-        while await store.write(partial(expire, before_ms=before_ms)):
+        now = now_ms()
+        if config.events.retain_days:
+            before_ms = now - config.events.retain_days * _DAY_MS
+            while await store.write(partial(expire, before_ms=before_ms)):
+                pass
+        while await store.write(partial(messages.forget, before_ms=now - _DAY_MS)):
             pass
         await trio.sleep(EXPIRE_EVERY_S)
 

@@ -35,6 +35,7 @@ __all__ = [
     "deleted",
     "edited",
     "find",
+    "forget",
     "get",
     "insert",
     "list_",
@@ -350,6 +351,29 @@ def _changed(
     row = by_ref(db, row.ref)
     append_message_event(db, type=kind, message=row, at_ms=at_ms, more=more)
     return row
+
+
+def forget(db: apsw.Connection, before_ms: int, limit: int = 1000) -> int:
+    """Delete settled messages of sessions whose `messageHistory` is off, with their events; return how many.
+
+    Those that were stored before `before_ms`, at most `limit`: to be repeated until it returns less. The
+    sessions' counters stay.
+    """
+    refs = [
+        ref
+        for (ref,) in db.execute(
+            """SELECT m.ref FROM sessions s JOIN messages m ON m.session_id = s.id
+               WHERE s.settings ->> '$.visible.messageHistory' = 0 AND m.created_at < ?
+                 AND m.status NOT IN ('queued', 'sending') LIMIT ?""",
+            (before_ms, limit),
+        )
+    ]
+    if not refs:
+        return 0  # and the log is not searched for nothing
+    chosen = to_json(refs)
+    db.execute("DELETE FROM events WHERE message IN (SELECT value FROM json_each(?))", (chosen,))
+    db.execute("DELETE FROM messages WHERE ref IN (SELECT value FROM json_each(?))", (chosen,))
+    return len(refs)
 
 
 def counts(db: apsw.Connection, session_id: str) -> dict[MessageStatus, int]:

@@ -16,7 +16,7 @@ from daemon.store.events import read_page
 from daemon.store.messages import Content, Observed
 from daemon.store.migrations import migrate, scripts
 from protocol.errors import RpcError
-from protocol.models import MessageError, MessageStatus
+from protocol.models import MessageError, MessageStatus, SessionSettings, StoredSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -337,3 +337,19 @@ def test_too_many_within_a_minute_are_refused(db: apsw.Connection) -> None:
         send(db, 3000, rate_per_minute=3)
     assert (refusal.value.code, refusal.value.details["retryAfter"]) == ("RATE_LIMITED", 57.0)
     send(db, 60_000, rate_per_minute=3)
+
+
+def test_a_session_without_history_keeps_counts(db: apsw.Connection) -> None:
+    visible = SessionSettings(message_history=False)
+    sessions.insert(db, id="quiet", name="Quiet", at_ms=1, settings=StoredSettings(visible=visible))
+    for session_id in (S, "quiet"):
+        messages.received(db, session_id, came(1), 1000)
+        messages.received(db, session_id, came(2), 5000)
+    outbox.enqueue(db, "quiet", Content(text="waits"), id="3EB0Q", chat_id="49@c.us", at_ms=1000)
+    assert messages.forget(db, 2000) == 1
+    assert [row.text for row in messages.list_(db, "quiet")[0]] == ["hi", "waits"]
+    assert len(messages.list_(db, S)[0]) == 2
+    assert sessions.get(db, "quiet").received == 2
+    assert messages.forget(db, 2000) == 0
+    told_of = [each.record.session_id for each in read_page(db, 0, 100).events]
+    assert told_of.count("quiet") == 3  # created, the later message, the one that waits
