@@ -107,16 +107,16 @@ class Phone(Conversation):
 
     def _find_page(self, text: str) -> "Connection":
         ref, *keys = text.strip().split(",")
-        if not ref.startswith("2@") or len(keys) != 3:
+        if not ref.startswith("2@") or len(keys) not in (3, 4):
             raise SimulatorError(
-                "this is not a WhatsApp code: it has four parts, and the first begins with 2@"
+                "this is not a WhatsApp code: it has four parts, or five, and the first begins with 2@"
             )
         page = self._simulator.issued.get(ref)
         if page is None:
             raise SimulatorError("this code was not issued by this simulator")
         if page.ref != ref:
             raise SimulatorError("this code has expired: scan the one that is shown now")
-        if page.keys != keys:
+        if page.keys != keys[:3]:
             raise SimulatorError(
                 "this code's keys are not those of the page that shows it: it was mangled on the way"
             )

@@ -34,8 +34,11 @@ export async function addOrUpdateReactions(row) {
   await store(msg);
 }
 
-function react(...row) {
-  return load("WAWebReactionsMsgAction").addOrUpdateReactionsModelCollection(reactionRow(...row), true);
+/** A reaction goes into a table and into the models; libraries watch the one or the other. */
+async function react(key, msg, sender, text, t) {
+  const row = { id: key, reactionParentKey: msg.id, reactionText: text, reactionTimestamp: t * 1000, from: sender, orphan: 0, read: false };
+  await load("WAWebAddonReactionTableMode").reactionTableMode.bulkUpsert([row]);
+  await load("WAWebReactionsMsgAction").addOrUpdateReactionsModelCollection(reactionRow(key, msg, sender, text, t), true);
 }
 
 export async function sendReactionToMsg(msg, text) {
@@ -134,9 +137,10 @@ export async function receive({ id, chat, fromMe, by, target, ts, content }) {
   if (content.type === "reaction") await react(key, msg, author, content.text, ts);
   else if (content.type === "poll_update") {
     const chosen = msg.pollOptions.filter((option) => content.options.includes(option.name)).map((option) => option.localId);
-    await load("WAWebPollsUpsertVotes").upsertVotesDb([
-      { parentMsgKey: msg.id, msgKey: key, selectedOptionLocalIds: chosen, senderTimestampMs: Date.now(), sender: author },
-    ]);
+    const vote = { selectedOptionLocalIds: chosen, sender: author };
+    const row = { ...vote, id: key, pollUpdateParentKey: msg.id, t: Date.now(), from: author };
+    await load("WAWebAddonPollVoteTableMode").pollVoteTableMode.bulkUpsert([row]);
+    await load("WAWebPollsUpsertVotes").upsertVotesDb([{ ...vote, parentMsgKey: msg.id, msgKey: key, senderTimestampMs: Date.now() }]);
   } else if (content.subtype === "message_edit") await edit(msg, content.body, key, ts);
   else {
     const mine = createWid(me.login.wid);

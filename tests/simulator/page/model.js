@@ -51,13 +51,16 @@ export class Model extends Emitter {
   /** Set one attribute or several; each that changes is told as `change:<name>` (model, value, previous). */
   set(names, value) {
     const changes = typeof names === "string" ? { [names]: value } : names;
+    let changed = false;
     for (const [name, next] of Object.entries(changes)) {
       if (!(name in this.attributes)) this.#expose(name);
       const previous = this.attributes[name];
       if (previous === next) continue;
       this.attributes[name] = next;
       this.trigger(`change:${name}`, this, next, previous);
+      changed = true;
     }
+    if (changed) this.trigger("change", this);
     return this;
   }
 

@@ -3,7 +3,7 @@
 import * as actions from "./actions.js";
 import { define } from "./graph.js";
 import { numberOf } from "./ids.js";
-import { CmdImpl, Msgs } from "./state.js";
+import { CmdImpl } from "./state.js";
 
 function vcardFromContactModel(contact) {
   const name = contact.displayName ?? contact.name ?? contact.pushname ?? contact.id.user;
@@ -16,6 +16,8 @@ export function install() {
   Object.assign(CmdImpl.prototype, { sendRevokeMsgs: actions.sendRevokeMsgs, sendDeleteMsgs: actions.sendDeleteMsgs });
   define("WAWebReactionsMsgAction", { addOrUpdateReactionsModelCollection: actions.addOrUpdateReactions });
   define("WAWebSendReactionMsgAction", { sendReactionToMsg: actions.sendReactionToMsg });
+  define("WAWebAddonReactionTableMode", { reactionTableMode: { bulkUpsert: async () => {} } });
+  define("WAWebAddonPollVoteTableMode", { pollVoteTableMode: { bulkUpsert: async () => {} } });
   define("WAWebGetReactions", { getReactions: actions.getReactions });
   define("WAWebSendMessageEditAction", { addAndSendMessageEdit: actions.addAndSendMessageEdit });
   define("WAWebMsgActionCapability", { canEditText: actions.canEditText, canEditCaption: actions.canEditCaption });
@@ -27,5 +29,4 @@ export function install() {
       Promise.all(chats.map((chat) => actions.forwardMessages({ chat, msgs, includeCaption }))),
   });
   define("WAWebFrontendVcardUtils", { vcardFromContactModel });
-  define("WAWebMsgCollectionUtils", { getMessagesById: async (keys) => ({ messages: keys.map((key) => Msgs.get(key)) }) });
 }

@@ -19,7 +19,7 @@ function messagesAround({ anchor, count, direction }) {
 
 function installIds() {
   define("WAWebWid", { default: Wid });
-  define("WAWebMsgKey", { default: MsgKey });
+  define("WAWebMsgKey", Object.assign(MsgKey, { default: MsgKey }));
   define("WAWebMsgKeyNewId", { default: { newId: MsgKey.newId } });
   define("WAWebWidFactory", {
     createWid,

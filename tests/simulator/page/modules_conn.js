@@ -25,6 +25,7 @@ export function install() {
   Object.assign(Object.getPrototypeOf(Socket), { logout, takeover, poke: refreshQR, refreshQR });
   Object.assign(CmdImpl.prototype, { refreshQR });
 
+  const [noise, identity, secret] = me.identity.keys;
   const network = new NetworkStatus({ online: navigator.onLine });
   window.addEventListener("online", () => network.set("online", true));
   window.addEventListener("offline", () => network.set("online", false));
@@ -46,7 +47,7 @@ export function install() {
     WINDOWS_BUILD: null,
   });
   define("WAWebUserPrefsLogin", { isLoggedIn: () => Boolean(me.login) });
-  define("WAWebUserPrefsMultiDevice", { isRegistered: () => Boolean(me.login) });
+  define("WAWebUserPrefsMultiDevice", { isRegistered: () => Boolean(me.login), getADVSecretKey: () => secret });
   define("WAWebUserPrefsMeUser", {
     getMaybeMePnUser: () => (me.login ? createWid(me.login.wid) : undefined),
     getMaybeMeLidUser: () => (me.login ? createWid(me.login.lid) : undefined),
@@ -76,7 +77,6 @@ export function install() {
     setTheme() {},
   });
 
-  const [noise, identity, secret] = me.identity.keys;
   define("WAWebUserPrefsInfoStore", { waNoiseInfo: { get: async () => ({ staticKeyPair: { pubKey: bytes(noise).buffer } }) } });
   define("WAWebSignalStoreApi", {
     waSignalStore: { getRegistrationInfo: async () => ({ registrationId: 1, identityKeyPair: { pubKey: bytes(identity).buffer } }) },
@@ -105,8 +105,12 @@ export function install() {
     setPrevCustomLogoutMessage() {},
     getPrevCustomLogoutMessage() {},
   });
+  const info = () => ({ os: "Linux", version: "1", name: "Chrome", ua: navigator.userAgent });
+  define("WAWebLaunchSocketUtils", { refreshQR });
+  define("WAWebOfflineHandler", { OfflineMessageHandler: { getOfflineDeliveryProgress: () => 100 } });
   define("WAWebMiscBrowserUtils", {
-    default: { info: () => ({ os: "Linux", version: "1", name: "Chrome", ua: navigator.userAgent }), hardRefresh: () => location.reload() },
+    default: { info, hardRefresh: () => location.reload() },
+    info,
   });
   define("WAWebIsOfficialClient", { isOfficialClient: true, isLegitErrorStack: () => true });
   define("WAWebEnvironment", { default: { isWeb: true, isWindows: false, isGuest: false } });

@@ -55,6 +55,9 @@ function wrapped() {
     getShouldShowUnreadDivider: () => false,
     getHasUnread: (chat) => chat.unreadCount !== 0,
   });
+  define("WAWebChatGetters", { getIsNewsletter: () => false, getIsBroadcast: () => false, getIsGroup: (chat) => chat.isGroup });
+  define("WAWebSyncGatingUtils", { isPlaceholderMessageResendEnabled: () => false });
+  define("WAWebNonMessageDataRequestPlaceholderMessageResendUtils", { handlePlaceholderMsgsSeen() {} });
   define("WAWebInboxFiltersUtils", { isFilterExcludedFromSearchTreatmentInInboxFlow: () => false });
   define("WAWebPinnedChats", { getNumChatsPinned: () => 0 });
   define("WAWebUnreadTypeMsg", { isUnreadTypeMsg: () => true });
@@ -66,6 +69,8 @@ function wrapped() {
 }
 
 function linkPreviews() {
+  const links = (text) => [...(text ?? "").matchAll(/https?:\/\/\S+/g)].map(([href]) => ({ href, suspiciousCharacters: new Set() }));
+  define("WALinkify", { findLinks: links, findLink: (text) => links(text)[0] });
   define("WAWebLinkify", { findFirstWebLink: (text) => /https?:\/\/\S+/.exec(text)?.[0] });
   // Page libraries replace this one by a call to their own servers.
   define("WAWebGenMinimalLinkPreviewChatAction", { genMinimalLinkPreview: async () => null });

@@ -57,6 +57,9 @@ export class MsgModel extends Model {
 MsgModel.prototype.proxyName = "msg";
 export class MsgCollection extends Collection {
   static model = MsgModel;
+  async getMessagesById(keys) {
+    return { messages: keys.map((key) => this.get(key)).filter(Boolean) };
+  }
   /** Revocations are messages too, but no new rows. */
   async processMultipleMessages(_chat, messages) {
     return this.add(messages.filter((msg) => msg.type !== "protocol"));
