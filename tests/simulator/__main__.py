@@ -13,6 +13,7 @@ import trio
 
 from tests.simulator.client import Client, default_path
 from tests.simulator.errors import SimulatorError
+from tests.simulator.people import add_commands
 from tests.simulator.simulator import Config, Simulator, run
 
 Command = Callable[[Client, argparse.Namespace], str]
@@ -65,9 +66,9 @@ def _accounts(client: Client, _options: argparse.Namespace) -> str:
 def _messages(client: Client, options: argparse.Namespace) -> str:
     marks = {0: " ", 1: "✓", 2: "✓✓", 3: "✓✓ read"}
     lines = [
-        f"→ {m['chat']}  {m['text']}  {marks.get(m['ack'], '')}"
+        f"→ {m['chat']}  {m['text'] or m['kind']}  {marks.get(m['ack'], '')}"
         if m["fromMe"]
-        else f"← {m['chat']}  {m['text']}"
+        else f"← {m['chat']}  {m['text'] or m['kind']}"
         for m in client.messages(options.phone)
     ]
     return "\n".join(line.rstrip() for line in lines) or "no messages"
@@ -168,6 +169,11 @@ def _parser() -> argparse.ArgumentParser:
     group = add("group", _simple("group"), "found a group")
     group.add_argument("--subject", required=True)
     group.add_argument("--participants", required=True, nargs="+")
+    add_commands(add, _simple)
+    codes = add(
+        "link-codes", _simple("link-codes"), "let the codes for linking by number expire", phone=False
+    )
+    codes.add_argument("--what", required=True, choices=("refresh", "end", "break"))
     state = add("state", _simple("state"), "put a Socket state on the account's pages")
     state.add_argument("--state", required=True, help="CONFLICT, TOS_BLOCK, CONNECTED, …")
     add("rotate", _simple("rotate"), "let every code expire now", phone=False)

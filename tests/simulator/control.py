@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from tests.simulator import verbs
 from tests.simulator.errors import SimulatorError
-from tests.simulator.models import Entry
 
 if TYPE_CHECKING:
     from tests.simulator.simulator import Simulator
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = 32 * 2**20
 Answer = Any
 Verb = Callable[["Simulator", dict[str, Any]], Awaitable[Answer]]
-
-
-def _entry(entry: Entry) -> Answer:
-    return {
-        "id": entry.id, "chat": entry.chat, "fromMe": entry.from_me, "text": entry.text, "ack": entry.ack,
-        "time": entry.message.t,
-    }  # fmt: skip
 
 
 async def _info(sim: "Simulator", _params: dict[str, Any]) -> Answer:
@@ -61,11 +54,11 @@ async def _scan(sim: "Simulator", params: dict[str, Any]) -> Answer:
 
 async def _receive(sim: "Simulator", params: dict[str, Any]) -> Answer:
     phone = sim.phone(params["phone"])
-    return _entry(phone.receive(params["from"], params["text"], params.get("group")))
+    return verbs.entry(phone.receive(params["from"], params["text"], params.get("group")))
 
 
 async def _write(sim: "Simulator", params: dict[str, Any]) -> Answer:
-    return _entry(sim.phone(params["phone"]).write(params["to"], params["text"]))
+    return verbs.entry(sim.phone(params["phone"]).write(params["to"], params["text"]))
 
 
 async def _read(sim: "Simulator", params: dict[str, Any]) -> Answer:
@@ -114,7 +107,7 @@ async def _up(sim: "Simulator", _params: dict[str, Any]) -> Answer:
 
 
 async def _messages(sim: "Simulator", params: dict[str, Any]) -> Answer:
-    return [_entry(entry) for entry in sim.phone(params["phone"]).messages]
+    return [verbs.entry(entry) for entry in sim.phone(params["phone"]).messages]
 
 
 async def _ledger(sim: "Simulator", params: dict[str, Any]) -> Answer:
@@ -123,6 +116,7 @@ async def _ledger(sim: "Simulator", params: dict[str, Any]) -> Answer:
         "submissions": [asdict(s) for s in phone.submissions],
         "deliveries": [asdict(d) for d in phone.deliveries],
         "receptions": [asdict(r) for r in phone.receptions],
+        "readReceipts": [asdict(r) for r in phone.read_receipts],
     }
 
 
@@ -149,6 +143,7 @@ VERBS: dict[str, Verb] = {
     "messages": _messages,
     "ledger": _ledger,
     "requests": _requests,
+    **verbs.VERBS,
 }
 
 

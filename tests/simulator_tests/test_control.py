@@ -68,6 +68,50 @@ async def test_the_command_line(sim: Simulator, capsys: pytest.CaptureFixture[st
     assert err == "simulator: +4915100000000 is not on WhatsApp\n"
 
 
+async def test_what_people_do_at_the_command_line(
+    sim: Simulator, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    control = ["--control", str(sim.control_path)]
+    phone = sim.phone(ALICE)
+    group = phone.add_group("Lab", [ADA])
+    (picture := tmp_path / "a.png").write_bytes(b"PNG")
+
+    async def run(verb: str, *arguments: str, status: int = 0) -> str:
+        line = [*control, verb, "--phone", ALICE, *arguments]
+        assert await trio.to_thread.run_sync(main, line) == status
+        return capsys.readouterr().out
+
+    assert "received in 4915110000001@c.us" in await run("file", "--from", ADA, "--file", str(picture))
+    received = phone.messages[-1]
+    assert (received.kind, received.message.content["filename"]) == ("image", "a.png")
+    await run("media", "--id", received.id, "--to", str(tmp_path / "b.png"))
+    assert (tmp_path / "b.png").read_bytes() == b"PNG"
+    await run("location", "--from", ADA, "--lat", "52.5", "--lng", "13.4")
+    await run("card", "--from", ADA, "--name", "Bob", "--number", "+4915110000003", "--group", group)
+    await run("react", "--from", ADA, "--id", received.id, "--emoji", "👍")
+    assert received.reactions == {ADA: "👍"}
+    await run("poll", "--from", ADA, "--question", "Tea?", "--options", "yes", "no")
+    poll = phone.messages[-1]
+    await run("vote", "--from", ADA, "--id", poll.id, "--options", "yes")
+    assert poll.votes == {ADA: ("yes",)}
+    phone.receive(ADA, "helo")
+    await run("edit", "--from", ADA, "--id", phone.messages[-1].id, "--text", "hello")
+    assert phone.messages[-1].text == "hello"
+    await run("revoke", "--from", ADA, "--id", phone.messages[-1].id)
+    assert phone.messages[-1].revoked
+    await run("change-group", "--group", group, "--action", "add", "--participants", "+4915110000002")
+    assert len(sim.world.groups[group].participants) == 3
+    await run("change-group", "--group", group, "--action", "subject", "--subject", "Laboratory")
+    assert sim.world.groups[group].subject == "Laboratory"
+    await run("arrange", "--chat", ADA, "--pinned")
+    await run("fail-sends", "--times", "2")
+    assert list(phone.account.send_errors) == ["No sessions", "No sessions"]
+    assert await trio.to_thread.run_sync(main, [*control, "link-codes", "--what", "refresh"]) == 0
+    await run("presence", "--from", ADA, "--state", "composing", status=1)
+    await run("call", "--from", ADA, "--video", status=1)
+    assert "location" in await run("messages")
+
+
 async def test_nobody_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--control", str(tmp_path / "none"), "accounts"]) == 1
     assert "no simulator answers" in capsys.readouterr().err

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed"),
     pytest.mark.skipif(
         not (FOLDER / "node_modules/whatsapp-web.js").is_dir(),
-        reason=f"whatsapp-web.js is not installed: PUPPETEER_SKIP_DOWNLOAD=1 npm ci --prefix {FOLDER}",
+        reason=f"missing: PUPPETEER_SKIP_DOWNLOAD=1 npm ci --ignore-scripts --prefix {FOLDER}",
     ),
 ]
 
