@@ -82,5 +82,7 @@ def load(setting: str) -> Library:
     except OSError as error:
         raise LibraryMissingError(
             f"The page library {path} cannot be read ({error.strerror}).",
-            "Run `make setup`, or install a wheel of `make dist`." if setting == "auto" else "Correct [whatsapp] page_library.",
+            "Run `make setup`, or install a wheel of `make dist`."
+            if setting == "auto"
+            else "Correct [whatsapp] page_library.",
         ) from None

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.chrome
 async def other(browser: Browser, opener: Opener) -> AsyncIterator[StartedChrome]:
     """The browser, as its own owner sees it."""
     async with opener(browser, listening=True) as chrome:
+        await until_pages(chrome, "about:blank")
         yield chrome
 
 
@@ -98,7 +99,7 @@ async def test_the_last_page_leaves_a_successor(other: StartedChrome, endpoint: 
 
 async def test_what_an_earlier_daemon_left_is_closed(other: StartedChrome, endpoint: str, site: Site) -> None:
     before = await pages(other)
-    left, others = site.url("/left"), site.url().replace("localhost", "127.0.0.1")
+    left, others = site.url("/?left"), site.url().replace("localhost", "127.0.0.1")
     for url in (left, others):
         await other.connection.call("Target.createTarget", {"url": url})
     await until_pages(other, *before, left, others)
