@@ -345,7 +345,10 @@ class World:
 
     def group_frame(self, group: Group) -> Frame:
         """A group as a page learns of it."""
-        members = [{"id": group.wid_of(n), "isAdmin": n in group.admins} for n in group.participants]
+        members = [
+            {"id": group.wid_of(n), "isAdmin": n in group.admins, "isSuperAdmin": i == 0}
+            for i, n in enumerate(group.participants)
+        ]
         return {"id": group.id, "subject": group.subject, "creation": group.created, "participants": members}
 
     def message_frame(self, account: Account, entry: Entry, kind: str = "msg") -> Frame:
@@ -371,11 +374,8 @@ class World:
         """How chats stand for a page: what it has of unread messages, whether archived, whether pinned."""
         pending = device.pending.values() if device else ()
         owed = {frame["msg"]["id"] for frame in pending if frame["t"] == "msg"}
-        unread = Counter(
-            entry.chat
-            for entry in account.entries.values()
-            if not entry.from_me and entry.ack < ACK_READ and entry.id not in owed
-        )
+        received = [e for e in account.entries.values() if not e.from_me and e.id not in owed]
+        unread = Counter(entry.chat for entry in received if entry.ack < ACK_READ)
         return [
             {
                 "id": self.chat_wid(account, chat),

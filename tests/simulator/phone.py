@@ -216,7 +216,7 @@ class Phone(Conversation):
         self.account.hold_acks = False
         ids = {submission.id for submission in self.submissions if submission.accepted}
         for device in self.account.devices.values():
-            for entry in self.account.entries.values():
+            for entry in [*self.account.entries.values(), *self.account.acts.values()]:
                 if device.link is not None and entry.id in ids:
                     self._world.acknowledge(device.link, entry)
         if self.account.auto_deliver:

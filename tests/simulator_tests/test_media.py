@@ -129,6 +129,13 @@ async def test_troubles(sim: Simulator, profile: Path) -> None:
         assert await page.evaluate(code.format(large)) == "file_too_large"
         wrong = f"sendFileMessage('{CHAT}', 'x', {{type: 'image'}})"
         assert await page.evaluate(code.format(wrong)) == "invalid_data_url"
+        phone.offline()
+        options = {**OPTIONS, "type": "image", "messageId": f"true_{CHAT}_LATER", "waitForAck": False}
+        assert (await page.wpp("chat.sendFileMessage", CHAT, data_url(PNG, "image/png"), options))["ack"] == 0
+        assert phone.submissions == []
+        phone.online()
+        await phone.wait_for(lambda p: p.deliveries)
+        assert phone.media("LATER") == PNG
         with pytest.raises(SimulatorError, match="media is one of"):
             phone.receive_media(ADA, "smell", b"", "x/y")
         with pytest.raises(SimulatorError, match="not on the server"):
