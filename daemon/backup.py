@@ -40,6 +40,8 @@ async def back_up_session(service: Service, session_id: str) -> Path:
 
     The archive (`.tar.gz`, 0600) holds `session.json`, `messages.jsonl` and `profile/` without its caches.
 
+    Cancelled, it stops between two files, and leaves nothing.
+
     Raises:
         STORE_FULL: there is no room; nothing half-written is left.
     """
@@ -103,5 +105,6 @@ def _write(path: Path, profile: Path, texts: dict[str, bytes]) -> None:
 
 
 def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    trio.from_thread.check_cancelled()
     name = entry.name.rpartition("/")[2]
     return None if name in _CACHES or name.startswith("Singleton") else entry

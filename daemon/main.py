@@ -84,6 +84,8 @@ async def _serve(
             ),
         )
         await nursery.start(_take_signals, service)
+        _log.info("startup_cleanup_began", sessions_dir=str(config.state_dir / "sessions"))
+        _log.info("startup_cleanup_ended", orphans_killed=await fleet.end_orphans())
         await _log_event(store, "daemon.started")
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)

@@ -9,13 +9,13 @@ import outcome
 import trio
 
 from daemon.config import Config
-from daemon.journal import StoreJournal
+from daemon.journal import StoreJournal, now_ms
 from daemon.media import MediaFiles
 from daemon.store import SessionRow, Store
 from protocol.errors import RpcError
 from protocol.models import SessionSettings
 from protocol.times import parse
-from supervisors import machine
+from supervisors import machine, policy
 from supervisors.fleet import Fleet
 from supervisors.journal import ConnectionFacts
 from supervisors.policy import ReconnectSettings
@@ -57,9 +57,14 @@ class Service:
         return await self.fleet.add(
             row.id,
             self.rules(row.settings.visible),
-            state=machine.State(status=row.status, reason=row.reason, desired=row.desired),
+            state=machine.State(
+                status=row.status,
+                reason=row.reason,
+                desired=row.desired,
+                ledger=policy.restored(row.restarts, now_ms(), trio.current_time()),
+            ),
             facts=_facts(row),
-            device_name=row.settings.visible.device_name or DEVICE_NAME,
+            device_name=device_name(row.settings.visible),
         )
 
     def rules(self, settings: SessionSettings) -> machine.Rules:
@@ -90,6 +95,11 @@ class Service:
         await done.wait()
         value: T = result[0].unwrap()
         return value
+
+
+def device_name(settings: SessionSettings) -> str:
+    """Return what the phone's list of linked devices shows."""
+    return settings.device_name or DEVICE_NAME
 
 
 def journal_of(

@@ -33,6 +33,7 @@ __all__ = [
     "SessionConnectedData",
     "SessionData",
     "SessionDisconnectedData",
+    "SessionPairingCodeData",
     "SessionQrData",
     "SessionRecoveredData",
     "SessionRestartLimitData",
@@ -66,6 +67,13 @@ class SessionQrData(Record, frozen=True, kw_only=True):
     """A code to scan."""
 
     qr_text: str
+    expires_at: Time
+
+
+class SessionPairingCodeData(Record, frozen=True, kw_only=True):
+    """A code to type on the phone."""
+
+    pairing_code: str
     expires_at: Time
 
 
@@ -171,6 +179,7 @@ EVENT_DATA: Mapping[EventType, type[Record]] = MappingProxyType(
         "session.status": SessionStatusData,
         "session.connecting": NoData,
         "session.qr": SessionQrData,
+        "session.pairing_code": SessionPairingCodeData,
         "session.connected": SessionConnectedData,
         "session.disconnected": SessionDisconnectedData,
         "session.restarting": SessionRestartingData,

@@ -31,7 +31,7 @@ COMMON_ERRORS = ("INVALID_PARAMS", "INTERNAL_ERROR", "FORBIDDEN", "SHUTTING_DOWN
 
 _NO_SESSION = ("SESSION_NOT_FOUND",)
 _MESSAGE = ("SESSION_NOT_FOUND", "MESSAGE_NOT_FOUND")
-_PAGE = ("SESSION_NOT_CONNECTED", "PAGE_TIMEOUT", "PAGE_ERROR")
+_PAGE = ("SESSION_NOT_CONNECTED", "AUTH_EXPIRED", "PAGE_TIMEOUT", "PAGE_ERROR")
 _REACH = (*_NO_SESSION, *_PAGE)
 _START = (
     "SESSION_NOT_FOUND",
@@ -105,6 +105,76 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 ("SESSION_NOT_FOUND", "QR_NOT_AVAILABLE", "QR_CODE_EXPIRED"),
                 "operator",
                 "The code that the phone scans to link this session",
+            ),
+            Method(
+                "session.pair",
+                m.SessionPairParams,
+                m.SessionPairResult,
+                (
+                    "SESSION_NOT_FOUND",
+                    "SESSION_NOT_STARTED",
+                    "SESSION_BUSY",
+                    "QR_NOT_AVAILABLE",
+                    "PAGE_TIMEOUT",
+                    "PAGE_ERROR",
+                ),
+                "operator",
+                "The code that links this session when it is typed on the phone; new ones come as events",
+            ),
+            Method(
+                "session.reload",
+                m.LifecycleParams,
+                m.StatusResult,
+                (*_START, "SESSION_NOT_STARTED", "PHONE_NUMBER_IN_USE"),
+                "operator",
+                "Load a session's page again, in the same browser",
+            ),
+            Method(
+                "session.logout",
+                m.SessionParams,
+                m.StatusResult,
+                (
+                    "SESSION_NOT_FOUND",
+                    "SESSION_NOT_STARTED",
+                    "SESSION_NOT_CONNECTED",
+                    "AUTH_EXPIRED",
+                    "PAGE_TIMEOUT",
+                    "PAGE_ERROR",
+                ),
+                "operator",
+                "Unlink a session, on the phone too; it goes on to a new QR code",
+            ),
+            Method(
+                "session.clearAuth",
+                m.SessionParams,
+                m.StatusResult,
+                ("SESSION_NOT_FOUND", "SESSION_BUSY", "STORE_FULL"),
+                "operator",
+                "Wipe a session's login, after a backup: its next start shows a QR code; messages are kept",
+            ),
+            Method(
+                "session.screenshot",
+                m.SessionParams,
+                m.SessionScreenshotResult,
+                ("SESSION_NOT_FOUND", "SESSION_NOT_STARTED", "PAGE_TIMEOUT", "PAGE_ERROR"),
+                "operator",
+                "What a session's page looks like",
+            ),
+            Method(
+                "session.terminateInactive",
+                m.NoParams,
+                m.TerminateResult,
+                ("STORE_FULL",),
+                "operator",
+                "Stop and clean every inactive or disconnected session, and end browsers that nobody owns",
+            ),
+            Method(
+                "session.terminateAll",
+                m.NoParams,
+                m.TerminateResult,
+                ("STORE_FULL",),
+                "admin",
+                "Stop every session, and end browsers that nobody owns; no data is deleted",
             ),
             Method(
                 "session.wait",

@@ -9,12 +9,14 @@ import structlog
 import trio
 
 from supervisors import machine
-from supervisors.chrome import sandbox
-from supervisors.chrome.errors import BrowserUnavailable
+from supervisors.chrome import launch, sandbox
+from supervisors.chrome.errors import BrowserUnavailable, ProfileInUse
 from supervisors.chrome.locate import Browser, locate
+from supervisors.chrome.profile import find_owned_profiles, lock_profile
 from supervisors.incarnation import Incarnation, Workplace
 from supervisors.journal import ConnectionFacts, Journal
-from supervisors.machine import State
+from supervisors.launches import Launches
+from supervisors.machine import Phase, State
 from supervisors.session import Session
 from supervisors.settings import SESSION_PLACE, SupervisorSettings
 from supervisors.whatsapp import library
@@ -38,7 +40,7 @@ class Fleet:
         self._nursery: trio.Nursery | None = None
         self._workplace: Workplace | None = None
         self._finding = trio.Lock()
-        self._launches = trio.CapacityLimiter(settings.browser.launch_concurrency or os.cpu_count() or 1)
+        self._launches = Launches(settings.browser.launch_concurrency or os.cpu_count() or 1)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions.values())
@@ -86,11 +88,12 @@ class Fleet:
         session = Session(
             session_id,
             journal=self._journal_of(session_id),
-            begin=lambda session: Incarnation(session, self.find_workplace),
+            begin=lambda session: Incarnation(session, self.find_workplace, self._launches.join()),
             rules=rules,
             state=state,
             facts=facts,
             device_name=device_name,
+            fleet=self,
         )
         self._sessions[session_id] = session
         await self._nursery.start(self._keep, session)
@@ -109,6 +112,51 @@ class Fleet:
         directory = self._sessions_dir / session_id
         if directory.exists():
             await trio.to_thread.run_sync(shutil.rmtree, directory)
+
+    async def wipe_profile(self, session_id: str) -> None:
+        """Remove the login of a held session, and all that its browser has stored, from the disk.
+
+        It is out of the way at once; then it is removed. Cancelled, the rest is removed the next time.
+
+        Raises:
+            OSError: it cannot be moved out of the way.
+        """
+        profile = self._sessions_dir / session_id / "profile"
+        doomed = profile.with_name("profile.wiped")
+        await trio.to_thread.run_sync(launch.wipe, doomed)
+        if profile.exists():
+            profile.rename(doomed)
+        await trio.to_thread.run_sync(launch.wipe, doomed)
+
+    async def clean(self, session_id: str) -> None:
+        """Remove what a browser of a held session may have left: its processes, locks, temporary files.
+
+        Raises:
+            ProfileInUse: another daemon holds the profile, or a browser on it is not provably ours.
+        """
+        directory = self._sessions_dir / session_id
+        if (directory / "profile").exists():
+            async with lock_profile(directory / "profile"):
+                await trio.to_thread.run_sync(launch.wipe, directory / "tmp")
+
+    async def end_orphans(self) -> list[int]:
+        """End the browsers on profiles of ours that no session runs; return the pids of their main processes.
+
+        A profile that another daemon holds is left alone, and so is what is not provably ours.
+        """
+        ended = []
+        for profile, owners in (
+            await trio.to_thread.run_sync(find_owned_profiles, self._sessions_dir)
+        ).items():
+            session = self.get(profile.parent.name)
+            if session is not None and session.state.phase is not Phase.HELD:
+                continue  # it may be its own; and a launch ends what is in its way by itself
+            try:
+                async with lock_profile(profile):
+                    ended += [owner.process.pid for owner in owners]
+            except (ProfileInUse, BrowserUnavailable) as error:
+                _log.warning("orphan_left", path=str(profile), error=str(error))
+        return ended
 
     async def shut_down(self) -> None:
         """End every browser, in parallel; return when all are gone. What is wanted stays wanted."""
@@ -138,7 +186,6 @@ class Fleet:
                     else sandbox.decide(self.settings.browser.sandbox, browser),
                     library=source,
                     sessions_dir=self._sessions_dir,
-                    launches=self._launches,
                 )
         return self._workplace
 

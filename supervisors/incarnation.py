@@ -20,9 +20,10 @@ from supervisors.chrome import errors as chrome_errors
 from supervisors.chrome.launch import Chrome
 from supervisors.chrome.locate import Browser
 from supervisors.chrome.tab import Crashed, Navigated, Tab, attach_tab
+from supervisors.launches import Turn
 from supervisors.machine import Died
 from supervisors.outbox import Outbox
-from supervisors.session import Session
+from supervisors.session import PairingCode, Session
 from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
 from supervisors.whatsapp import page as whatsapp
@@ -33,6 +34,8 @@ _log = structlog.get_logger(__name__)
 
 # A launch gives its turn to the next session when its page has loaded, or after this long at most.
 LAUNCH_TURN_S = 30.0
+# A page that shows no codes when asked to is asked again after this long.
+REFRESH_AGAIN_S = 5.0
 # Catching up begins this long before the newest message on record: chats do not arrive in one order.
 CATCH_UP_MARGIN_S = 300
 
@@ -42,18 +45,13 @@ Task = Callable[..., Awaitable[None]]
 
 @attrs.frozen(kw_only=True)
 class Workplace:
-    """What all lives share.
-
-    No `browser` (nor `sandbox`): it runs elsewhere. `launches` lets as many launch at once as the machine can
-    stand, in order.
-    """
+    """What all lives share. No `browser` (nor `sandbox`): it runs elsewhere."""
 
     settings: SupervisorSettings
     browser: Browser | None
     sandbox: bool | None
     library: Library
     sessions_dir: Path
-    launches: trio.CapacityLimiter
 
     def directory(self, session_id: str) -> Path:
         """Return the directory of all that belongs to the session on disk."""
@@ -64,11 +62,12 @@ WorkplaceFinder = Callable[[], Awaitable[Workplace]]
 
 
 class Incarnation:
-    """A life of `session`; see `supervisors.session.Life`."""
+    """A life of `session`, launched in its `turn`; see `supervisors.session.Life`."""
 
-    def __init__(self, session: Session, find_workplace: WorkplaceFinder) -> None:
+    def __init__(self, session: Session, find_workplace: WorkplaceFinder, turn: Turn) -> None:
         self._session = session
         self._find_workplace = find_workplace
+        self._turn = turn
         self._scope = trio.CancelScope()
         self._died: Died | None = None
         self._chrome: Chrome | None = None
@@ -77,6 +76,7 @@ class Incarnation:
         self._reload = trio.Event()
         self._loaded = trio.Event()
         self._first_code = True
+        self._leaving_document = False
         self._was_connected = False
 
     @property
@@ -88,6 +88,11 @@ class Incarnation:
         self._die(cause)
 
     def reconnect(self) -> None:
+        if self._outbox is not None:
+            self._outbox.disconnected()
+        self._was_connected = False
+        self._leaving_document = True
+        self._session.hide_codes()
         self._reload.set()
 
     def send_outgoing(self) -> None:
@@ -97,7 +102,8 @@ class Incarnation:
     async def run(self) -> Died:
         with self._scope:
             try:
-                await self._live()
+                with contextlib.closing(self._turn):
+                    await self._live()
             except chrome_errors.BrowserUnavailable as error:
                 self._die("BROWSER_UNAVAILABLE", error.reason, error.action)
             except chrome_errors.ProfileInUse as error:
@@ -115,8 +121,13 @@ class Incarnation:
         self._scope.cancel()
 
     async def _live(self) -> None:
+        if not self._turn.has_come.is_set():
+            self._session.give(machine.Queued())
+            _log.info("launch_queued", session_id=self._session.id, ahead=self._turn.ahead)
+            await self._turn.has_come.wait()
         workplace = await self._find_workplace()
-        async with contextlib.AsyncExitStack() as stack, workplace.launches:
+        _log.info("launch_began", session_id=self._session.id)
+        async with contextlib.AsyncExitStack() as stack:
             self._session.give(machine.Admitted())
             self._chrome = await stack.enter_async_context(
                 browser_of(
@@ -133,6 +144,8 @@ class Incarnation:
             nursery.start_soon(self._guard, self._keep_page, self._chrome, workplace)
             with trio.move_on_after(LAUNCH_TURN_S):
                 await self._loaded.wait()
+            _log.info("launch_ended", session_id=self._session.id, loaded=self._loaded.is_set())
+            self._turn.close()
 
     async def _guard(self, task: Task, *args: object) -> None:
         """Run a task of the life; Chrome's errors end the life, with the cause that they stand for."""
@@ -142,6 +155,8 @@ class Incarnation:
             self._die("PAGE_CRASHED")
         except* chrome_errors.CallTimeout as group:
             self._die(machine.PAGE_HUNG, str(group.exceptions[0]))
+        except* chrome_errors.ContextDestroyed:
+            _log.info("page_call_interrupted", session_id=self._session.id)  # by a navigation
         except* chrome_errors.ConnectionClosed:
             await trio.sleep(1)  # the process's own end, seen at the same time, says more
             self._die("BROWSER_CRASHED", "the DevTools connection closed")
@@ -177,9 +192,12 @@ class Incarnation:
                 self._die("PAGE_CRASHED", "the page's renderer crashed")
             case Navigated() if self._was_connected:
                 self._was_connected = False
+                self._first_code = True
                 self._lose("PAGE_RELOADED", "the page loaded itself again")
             case Navigated():
-                self._session.hide_qr()
+                self._leaving_document = False
+                self._first_code = True
+                self._session.hide_codes()
 
     async def _navigate(self, tab: Tab, workplace: Workplace) -> None:
         """Load the page, and again whenever it is asked for."""
@@ -192,6 +210,7 @@ class Incarnation:
                     timeout_s=workplace.settings.liveness.connect_timeout,
                 )
             except chrome_errors.NavigationFailed as error:
+                self._leaving_document = False
                 self._session.give(machine.Lost("NETWORK", error.error_text))
             self._loaded.set()
             await self._reload.wait()
@@ -204,6 +223,8 @@ class Incarnation:
             await trio.sleep(liveness.probe_interval)
             try:
                 await page.probe(liveness.probe_timeout)
+            except chrome_errors.ContextDestroyed:
+                continue  # it navigates: the next probe asks the new document
             except chrome_errors.CallTimeout:
                 _log.warning("page_hung", session_id=self._session.id)
                 await tab.terminate_execution()
@@ -214,16 +235,20 @@ class Incarnation:
     ) -> None:
         async for item in told:
             match item:
+                case news.PageState() | news.Qr() | news.Pairing() if self._leaving_document:
+                    pass  # of a document that is about to go
                 case news.PageState():
                     self._take_state(item, page, nursery)
                 case news.Qr(code=code):
                     self._take_code(code)
+                case news.Pairing():
+                    self._take_pairing(item)
                 case news.Idle():
                     self._first_code = True
-                    nursery.start_soon(self._guard, page.refresh_qr)
+                    nursery.start_soon(self._guard, self._refresh_qr, page)
                 case news.Logout():
                     self._was_connected = False
-                    self._session.give(machine.LoggedOut())
+                    self._session.unlink()
                 case news.Message(message=message, recovered=recovered):
                     if whatsapp.type_of(message) is not None:
                         self._session.journal.received(message, recovered=recovered)
@@ -261,12 +286,31 @@ class Incarnation:
         expires_at_ms = int((time.time() + life_s) * 1000)
         self._session.show_qr(code, expires_at_ms, rfc3339(expires_at_ms))
 
+    def _take_pairing(self, pairing: news.Pairing) -> None:
+        if pairing.code is None:
+            _log.info("pairing_ended", session_id=self._session.id, error=pairing.error)
+            self._session.hide_pairing()
+            return
+        self._session.show_pairing(pairing_code(pairing.phone_number, pairing.code))
+
+    async def _refresh_qr(self, page: whatsapp.WhatsAppPage) -> None:
+        """Have an idle page show codes again, and ask again until it does; nothing is lost by asking."""
+        while True:
+            with contextlib.suppress(chrome_errors.CallTimeout):
+                if await page.refresh_qr() is None:
+                    return
+            _log.warning("qr_refresh_failed", session_id=self._session.id)
+            await trio.sleep(REFRESH_AGAIN_S)
+            if self._session.qr is not None or self._was_connected:
+                return
+
     def _take_state(self, state: news.PageState, page: whatsapp.WhatsAppPage, nursery: trio.Nursery) -> None:
         match whatsapp.standing(state):
             case "connected":
                 self._was_connected = True
                 self._first_code = True
-                self._session.connect(whatsapp.facts_of(state))
+                if not self._session.connect(whatsapp.facts_of(state)):
+                    return
                 if self._outbox is not None:
                     self._outbox.connected()
                 nursery.start_soon(self._guard, self._catch_up, page)
@@ -292,3 +336,11 @@ class Incarnation:
             _log.warning("catch_up_failed", session_id=self._session.id, error=answer.name)
         else:
             _log.info("caught_up", session_id=self._session.id, messages=answer)
+
+
+def pairing_code(phone_number: str, code: str) -> PairingCode:
+    """Return a code that the page has just given, with its expiry."""
+    expires_at_ms = int((time.time() + machine.PAIRING_LIFE_S) * 1000)
+    return PairingCode(
+        phone_number=phone_number, code=code, expires_at_ms=expires_at_ms, expires_at=rfc3339(expires_at_ms)
+    )

@@ -9,6 +9,7 @@ given now raises the `RpcError` that the client gets, and changes nothing.
     STARTING   being launched   a QR or a connection       connecting
     UP         alive            news from the page         connecting, qr_generated, connected, disconnected
     ENDING     being ended      its death                  as before, or connecting when a start follows
+    HELD       none             its release                inactive, disconnected
 
 `inactive` is a wish, `disconnected` a fault: only stop leads to the former.
 """
@@ -27,10 +28,18 @@ Status = Literal["inactive", "connecting", "qr_generated", "connected", "disconn
 
 RESTART_LIMIT = "RESTART_LIMIT_EXCEEDED"
 LOGGED_OUT = "LOGGED_OUT"
+STOPPED = "STOPPED"
+DAEMON_STOPPED = "DAEMON_STOPPED"
+PHONE_NUMBER_IN_USE = "PHONE_NUMBER_IN_USE"
+WAITING_FOR_LAUNCH = "WAITING_FOR_LAUNCH"
 PAGE_HUNG = "PAGE_HUNG"
 ENDED = "ENDED"
 # Starting again does not help against these: no restart is spent, only the revival tries again.
 HOPELESS = frozenset({"BROWSER_UNAVAILABLE", "PROFILE_IN_USE"})
+
+# The longest lives of codes (WhatsApp's own); a page that shows no new one long after that is hung.
+QR_LIFE_S = 60.0
+PAIRING_LIFE_S = 195.0
 
 
 class Phase(enum.Enum):
@@ -41,14 +50,16 @@ class Phase(enum.Enum):
     STARTING = enum.auto()
     UP = enum.auto()
     ENDING = enum.auto()
+    HELD = enum.auto()
 
 
 class Then(enum.Enum):
-    """What follows when an ending browser is gone."""
+    """What follows when an ending browser is gone, or a held session is released."""
 
     STOP = enum.auto()
     START = enum.auto()
     SHUTDOWN = enum.auto()
+    HOLD = enum.auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +81,8 @@ class State:
     action: str | None = None  # what somebody should do about it
     desired: Literal["running", "stopped"] = "stopped"
     phase: Phase = Phase.DOWN
-    then: Then | None = None  # only while ENDING
+    then: Then | None = None  # only while ENDING or HELD
+    rest_reason: str = STOPPED  # the reason of the `inactive` that a stop under way leads to
     deadline: float | None = None  # when Tick is due
     ledger: policy.Ledger = attrs.Factory(policy.Ledger)
     down_since: float | None = None  # the beginning of an outage that is to be reported as recovered
@@ -94,6 +106,26 @@ class RestartNow:
 
 
 @attrs.frozen
+class Reload:
+    """Have the living page load again, in the same browser."""
+
+
+@attrs.frozen
+class Hold:
+    """End the browser and keep it down while its files are worked on; `Release` must follow.
+
+    `reason` is why a running session is disconnected meanwhile.
+    """
+
+    reason: str
+
+
+@attrs.frozen
+class Release:
+    """The files are free again: go on as is wanted, and as commands said meanwhile."""
+
+
+@attrs.frozen
 class Restore:
     """The daemon has started: make what the stored row wants true."""
 
@@ -105,6 +137,11 @@ class Shutdown:
 
 # What happened.
 @attrs.frozen
+class Queued:
+    """The launch must wait for its turn."""
+
+
+@attrs.frozen
 class Admitted:
     """The launch got its turn: from here on the page owes a QR or a connection."""
 
@@ -115,6 +152,21 @@ class QrShown:
 
     text: str
     expires_at: str
+
+
+@attrs.frozen
+class PairingCodeShown:
+    """The page gave a code to type on the phone; `expires_at` in RFC 3339."""
+
+    code: str
+    expires_at: str
+
+
+@attrs.frozen
+class NumberTaken:
+    """The number is linked to another session that runs, and has been for longer."""
+
+    detail: str
 
 
 @attrs.frozen
@@ -158,10 +210,16 @@ Event = (
     Start
     | Stop
     | RestartNow
+    | Reload
+    | Hold
+    | Release
     | Restore
     | Shutdown
+    | Queued
     | Admitted
     | QrShown
+    | PairingCodeShown
+    | NumberTaken
     | Connected
     | Lost
     | LoggedOut
@@ -203,7 +261,8 @@ def step(state: State, event: Event, now: float, rules: Rules) -> tuple[State, t
     """Apply one event at time `now` (monotonic seconds).
 
     Raises:
-        RpcError: SESSION_BUSY or SESSION_ALREADY_STARTED, for a command that may not be given now.
+        RpcError: SESSION_BUSY, SESSION_ALREADY_STARTED or SESSION_NOT_STARTED, for a command that may not be
+            given now.
     """
     move = _Move(state, now, rules)
     match event:
@@ -213,14 +272,26 @@ def step(state: State, event: Event, now: float, rules: Rules) -> tuple[State, t
             move.stop()
         case RestartNow():
             move.restart()
+        case Reload():
+            move.reload()
+        case Hold():
+            move.hold(event)
+        case Release():
+            move.release()
         case Restore():
             move.restore()
         case Shutdown():
             move.shutdown()
+        case Queued():
+            move.queued()
         case Admitted():
             move.admitted()
         case QrShown():
             move.qr_shown(event)
+        case PairingCodeShown():
+            move.pairing_code_shown(event)
+        case NumberTaken():
+            move.number_taken(event)
         case Connected():
             move.connected(event)
         case Lost():
@@ -249,9 +320,9 @@ class _Move:
 
     def start(self) -> None:
         match self.state.phase:
-            case Phase.ENDING if self.state.then is Then.STOP:
-                raise _busy("The session is being stopped")
-            case Phase.ENDING | Phase.STARTING:
+            case Phase.ENDING | Phase.HELD if self.state.then is not Then.START:
+                raise _busy("The session is being stopped, or worked on")
+            case Phase.ENDING | Phase.HELD | Phase.STARTING:
                 raise _busy("Session creation already in progress")
             case Phase.DOWN | Phase.WAITING:
                 self._new_budget()
@@ -268,16 +339,19 @@ class _Move:
 
     def stop(self) -> None:
         self._set(desired="stopped")
-        if self.state.phase in (Phase.DOWN, Phase.WAITING):
-            self._rest()
-        else:
-            self._end(Then.STOP)
+        match self.state.phase:
+            case Phase.DOWN | Phase.WAITING:
+                self._rest()
+            case Phase.HELD:
+                self._set(then=Then.STOP)
+            case _:
+                self._end(Then.STOP)
 
     def restart(self) -> None:
         match self.state.phase:
             case Phase.DOWN | Phase.WAITING:
                 self.start()
-            case Phase.STARTING | Phase.ENDING:
+            case Phase.STARTING | Phase.ENDING | Phase.HELD:
                 raise _busy("The session is already being started or stopped")
             case Phase.UP:
                 if self.state.status == "connecting":
@@ -288,36 +362,103 @@ class _Move:
                 self._become("connecting")
                 self._end(Then.START)
 
+    def reload(self) -> None:
+        match self.state.phase:
+            case Phase.DOWN | Phase.WAITING:
+                raise RpcError("SESSION_NOT_STARTED", currentStatus=self.state.status)
+            case Phase.STARTING | Phase.ENDING | Phase.HELD:
+                raise _busy("The session is being started or stopped")
+            case Phase.UP:
+                if self.state.status == "connecting":
+                    raise _busy("The session is already being started")
+                if self.state.status != "disconnected":
+                    self._become("disconnected", "RELOAD_REQUESTED")
+                self._become("connecting")
+                self._set(reconnects=0, down_since=None, deadline=self.now + self.rules.connect_timeout)
+                self.actions.append(Reconnect())
+
+    def hold(self, event: Hold) -> None:
+        match self.state.phase:
+            case Phase.DOWN | Phase.WAITING:
+                if self.state.status == "disconnected":
+                    self._set(reason=event.reason, detail=None, action=None)
+                self._set(phase=Phase.HELD, then=None, deadline=None)
+            case Phase.UP if self.state.status != "connecting":
+                if self.state.status == "disconnected":
+                    self._set(reason=event.reason, detail=None, action=None)
+                else:
+                    self._become("disconnected", event.reason)
+                self._end(Then.HOLD)
+            case _:
+                raise _busy("The session is already being started or stopped")
+
+    def release(self) -> None:
+        if self.state.phase is not Phase.HELD:
+            return
+        match self.state.then:
+            case Then.STOP:
+                self._rest()
+            case Then.SHUTDOWN:
+                self._set(phase=Phase.DOWN, then=None)
+            case _ if self.state.desired == "running":
+                self._new_budget()
+                self._launch()
+            case _:
+                self._set(phase=Phase.DOWN, then=None)
+
     def restore(self) -> None:
         if self.state.desired == "stopped":
             if self.state.status != "inactive":
                 self._rest()
             return
         if self.state.status not in ("inactive", "disconnected"):
-            self._become("disconnected", "DAEMON_STOPPED")
+            self._become("disconnected", DAEMON_STOPPED)
         self._launch()
 
     def shutdown(self) -> None:
-        if self.state.phase in (Phase.DOWN, Phase.WAITING):
-            self._set(phase=Phase.DOWN, deadline=None)
-        else:
-            self._end(Then.SHUTDOWN)
+        match self.state.phase:
+            case Phase.DOWN | Phase.WAITING:
+                self._set(phase=Phase.DOWN, deadline=None)
+            case Phase.HELD:
+                self._set(then=Then.SHUTDOWN)
+            case _:
+                self._end(Then.SHUTDOWN)
 
     # -- what happened
+
+    def queued(self) -> None:
+        if self.state.phase is Phase.STARTING:
+            self._set(reason=WAITING_FOR_LAUNCH)
 
     def admitted(self) -> None:
         if self.state.phase is Phase.STARTING:
             self._set(deadline=self.now + self.rules.connect_timeout)
+            if self.state.reason == WAITING_FOR_LAUNCH:
+                self._set(reason=None)
 
     def qr_shown(self, event: QrShown) -> None:
         if not self._page_counts():
             return
         if self.state.status == "connected":  # it was unlinked, and nobody said so
             self._fall(LOGGED_OUT)
-        self._set(phase=Phase.UP, deadline=None, reconnects=0, down_since=None)
+        known = self.state.deadline if self.state.status == "qr_generated" else None
+        self._set(phase=Phase.UP, reconnects=0, down_since=None)
         if self.state.status != "qr_generated":
             self._become("qr_generated", self.state.reason if self.state.reason == LOGGED_OUT else None)
+        self._expect_code(QR_LIFE_S, known)
         self._publish("session.qr", qrText=event.text, expiresAt=event.expires_at)
+
+    def pairing_code_shown(self, event: PairingCodeShown) -> None:
+        if not self._page_counts() or self.state.status != "qr_generated":
+            return
+        self._expect_code(PAIRING_LIFE_S, self.state.deadline)
+        self._publish("session.pairing_code", pairingCode=event.code, expiresAt=event.expires_at)
+
+    def number_taken(self, event: NumberTaken) -> None:
+        if not self._page_counts():
+            return
+        self._set(desired="stopped", detail=event.detail)
+        self._end(Then.STOP, PHONE_NUMBER_IN_USE)
 
     def connected(self, event: Connected) -> None:
         if not self._page_counts():
@@ -350,12 +491,14 @@ class _Move:
             match self.state.then:
                 case Then.STOP | None:
                     self._rest()
+                case Then.HOLD:
+                    self._set(phase=Phase.HELD, then=None, deadline=None)
                 case Then.START:
                     self._set(phase=Phase.STARTING, then=None, deadline=None)
                     self.actions.append(Launch())
                 case Then.SHUTDOWN:
                     if self.state.status in ("connecting", "qr_generated", "connected"):
-                        self._become("disconnected", "DAEMON_STOPPED")
+                        self._become("disconnected", DAEMON_STOPPED)
                     self._set(phase=Phase.DOWN, then=None, deadline=None)
             return
         if event.cause in HOPELESS:
@@ -405,7 +548,7 @@ class _Move:
                 self.actions.append(Reconnect())
             case Phase.UP:
                 self._hung()
-            case Phase.ENDING:
+            case Phase.ENDING | Phase.HELD:
                 self._set(deadline=None)
 
     # -- the parts that moves are made of
@@ -442,20 +585,28 @@ class _Move:
             self._become("connecting")
         self.actions.append(Launch())
 
-    def _end(self, then: Then) -> None:
+    def _end(self, then: Then, rest_reason: str = STOPPED) -> None:
         ending = self.state.phase is Phase.ENDING
-        self._set(phase=Phase.ENDING, then=then, deadline=None)
+        self._set(phase=Phase.ENDING, then=then, rest_reason=rest_reason, deadline=None)
         if not ending:
             self.actions.append(End())
 
     def _rest(self) -> None:
-        self._set(phase=Phase.DOWN, then=None, deadline=None, down_since=None, reconnects=0)
+        reason, detail = self.state.rest_reason, self.state.detail
+        self._set(
+            phase=Phase.DOWN, then=None, deadline=None, down_since=None, reconnects=0, rest_reason=STOPPED
+        )
         if self.state.status != "inactive":
-            self._become("inactive", "STOPPED")
+            self._become("inactive", reason)
+            self._set(detail=detail if reason == PHONE_NUMBER_IN_USE else None)
 
     def _hung(self) -> None:
         self._set(deadline=None)
         self.actions.append(End(PAGE_HUNG))
+
+    def _expect_code(self, life_s: float, known: float | None) -> None:
+        """Have the page be hung when no other code comes long after this one's end."""
+        self._set(deadline=max(known or 0.0, self.now + life_s + self.rules.connect_timeout))
 
     def _new_budget(self) -> None:
         self._set(ledger=policy.Ledger(), down_since=None, reconnects=0)

@@ -5,6 +5,7 @@ suspended machine can spend a restart or hold one back.
 """
 
 import math
+from collections.abc import Sequence
 
 import attrs
 
@@ -23,6 +24,15 @@ class Ledger:
     def within(self, window: float, now: float) -> tuple[float, ...]:
         """Return the restarts that lie less than `window` seconds before `now`, planned ones included."""
         return tuple(at for at in self.restarts if now - at < window)
+
+
+def restored(restarts_ms: Sequence[int], wall_ms: int, now: float) -> Ledger:
+    """Return the ledger for restarts that were noted as epoch milliseconds, seen from `now` and `wall_ms`.
+
+    A wall clock that was set back since then would put them into the future: none is taken to be later than
+    now, so that no session is held back for longer than the window or the cooldown.
+    """
+    return Ledger(restarts=tuple(sorted(now - max(0, wall_ms - at_ms) / 1000 for at_ms in restarts_ms)))
 
 
 @attrs.frozen(kw_only=True)

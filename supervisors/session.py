@@ -10,7 +10,7 @@ What a life of the session (browser, page, bridge) does is none of its business:
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -36,8 +36,18 @@ class QrCode:
     expires_at_ms: int
 
 
+@attrs.frozen(kw_only=True)
+class PairingCode:
+    """A code to type on the phone with this number (`+` and digits)."""
+
+    phone_number: str
+    code: str
+    expires_at_ms: int
+    expires_at: str
+
+
 class Life(Protocol):
-    """One life of a session, from launch to death."""
+    """One life of a session, from launch to death; its place among launches is that of its making."""
 
     @property
     def pid(self) -> int | None:
@@ -63,7 +73,8 @@ class Life(Protocol):
 class Session:
     """A supervised session.
 
-    `begin` makes a life for it; `facts` and `state` are what the store knew when the daemon started.
+    `begin` makes a life for it; `facts` and `state` are what the store knew when the daemon started; `fleet`
+    are all sessions, of which no two may have the same number.
     """
 
     def __init__(
@@ -76,18 +87,21 @@ class Session:
         state: State | None = None,
         facts: ConnectionFacts | None = None,
         device_name: str = "wasup",
+        fleet: "Iterable[Session]" = (),
     ) -> None:
         self.id = session_id
         self.journal = journal
         self.rules = rules
         self.state = State() if state is None else state
-        self.told = self.state  # what clients may be told: the state as far as it is durable
+        self.told = _at_rest(self.state)  # what clients may be told: the state as far as it is durable
         self.facts = ConnectionFacts() if facts is None else facts
         self.device_name = device_name
         self.qr: QrCode | None = None
         self.lacking: tuple[str, ...] = ()  # features that this version of the page does not offer
+        self.pairing: PairingCode | None = None
         self.life: Life | None = None
         self._begin = begin
+        self._fleet = fleet
         self._nursery: trio.Nursery | None = None
         self._recording = 0
         self._launch_waits = False
@@ -103,8 +117,10 @@ class Session:
         return self.told
 
     def connected_page(self) -> WhatsAppPage:
-        """Return the page of a connected session. Raises SESSION_NOT_CONNECTED."""
+        """Return the page of a connected session. Raises SESSION_NOT_CONNECTED or AUTH_EXPIRED."""
         page = None if self.life is None else self.life.page
+        if self.told.reason == machine.LOGGED_OUT:
+            raise RpcError("AUTH_EXPIRED", currentStatus=self.told.status)
         if page is None or self.state.status != "connected":
             raise RpcError("SESSION_NOT_CONNECTED", currentStatus=self.told.status, reason=self.told.reason)
         return page
@@ -128,6 +144,11 @@ class Session:
         await self.recorded()
         return self.told
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition`, which is asked whenever anything has happened, is true."""
+        while not condition():
+            await self._changed.wait()
+
     def restarts_ms(self) -> tuple[int, ...]:
         """Return the restarts of the current window as epoch milliseconds, oldest first."""
         now, wall = trio.current_time(), time.time()
@@ -145,7 +166,7 @@ class Session:
         before = self.state
         self.state, actions = machine.step(before, event, trio.current_time(), self.rules)
         if self.state.status != "qr_generated":
-            self.qr = None
+            self.qr = self.pairing = None
         published = [action for action in actions if isinstance(action, machine.Publish)]
         if published or self.state.desired != before.desired or self.state.ledger != before.ledger:
             self._recording += 1
@@ -178,6 +199,8 @@ class Session:
     def show_qr(self, text: str, expires_at_ms: int, expires_at: str) -> None:
         """Take a new code from the page."""
         code = QrCode(text=text, generated_at_ms=int(time.time() * 1000), expires_at_ms=expires_at_ms)
+        if self.state.status != "qr_generated":
+            self.facts = ConnectionFacts()  # who shows a code is linked to nobody
         self.give(machine.QrShown(text, expires_at))
         if self.state.status == "qr_generated":
             self.qr = code
@@ -186,8 +209,31 @@ class Session:
         """Forget the code: the page shows none now."""
         self.qr = None
 
-    def connect(self, facts: ConnectionFacts) -> None:
-        """Take what the page says of the account it is linked to: it is connected."""
+    def hide_codes(self) -> None:
+        """Forget all codes: the document that gave them is gone, or going."""
+        self.qr = self.pairing = None
+
+    def show_pairing(self, code: PairingCode) -> None:
+        """Take a code for linking by number; one that is known already changes nothing."""
+        if self.state.status != "qr_generated" or (self.pairing and self.pairing.code == code.code):
+            return
+        self.pairing = code
+        self.give(machine.PairingCodeShown(code.code, code.expires_at))
+
+    def hide_pairing(self) -> None:
+        """Forget the code for linking by number: it is not valid any more."""
+        self.pairing = None
+
+    def unlink(self) -> None:
+        """Take it that the account no longer knows this device."""
+        self.facts = ConnectionFacts()
+        self.give(machine.LoggedOut())
+
+    def connect(self, facts: ConnectionFacts) -> bool:
+        """Take what the page says of the account it is linked to: it is connected.
+
+        Returns False, and ends the life, where another session has had the number for longer.
+        """
         now_ms = int(time.time() * 1000)
         linked = now_ms if self.state.status == "qr_generated" else self.facts.linked_at_ms
         self.facts = attrs.evolve(
@@ -195,9 +241,30 @@ class Session:
             connected_at_ms=self.facts.connected_at_ms if self.state.status == "connected" else now_ms,
             linked_at_ms=now_ms if linked is None else linked,
         )
+        if self.state.status != "connected" and not self._is_alone():
+            return False
         self.give(machine.Connected(facts.phone_number))
         if self.life is not None:
             self.life.send_outgoing()
+        return True
+
+    def _is_alone(self) -> bool:
+        """See to it that connected sessions have different numbers: the one linked later is stopped."""
+        for other in self._fleet:
+            if (
+                other is self
+                or other.state.status != "connected"
+                or other.facts.phone_number is None
+                or other.facts.phone_number != self.facts.phone_number
+            ):
+                continue
+            if (other.facts.linked_at_ms or 0) <= (self.facts.linked_at_ms or 0):
+                _log.warning("phone_number_in_use", session_id=self.id, other=other.id)
+                self.give(machine.NumberTaken(f"The number is linked to the session {other.id}"))
+                return False
+            _log.warning("phone_number_in_use", session_id=other.id, other=self.id)
+            other.give(machine.NumberTaken(f"The number is linked to the session {self.id}"))
+        return True
 
     def send_outgoing(self) -> None:
         """Say that a message was accepted, or that a chat is free again."""
@@ -211,8 +278,8 @@ class Session:
         with trio.CancelScope() as self._leaving:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()
-                if self._launch_waits:
-                    self._launch()
+                if self._launch_waits and self.life is not None:
+                    self._nursery.start_soon(self._live, self.life)
                 try:
                     while True:
                         deadline = math.inf if self.state.deadline is None else self.state.deadline
@@ -231,9 +298,10 @@ class Session:
         self.give(machine.Died("INTERNAL_ERROR"))
 
     def _launch(self) -> None:
+        self.life = self._begin(self)
         self._launch_waits = self._nursery is None
         if self._nursery is not None:
-            self._nursery.start_soon(self._live)
+            self._nursery.start_soon(self._live, self.life)
 
     def _perform(self, action: machine.Action) -> None:
         match action:
@@ -248,12 +316,16 @@ class Session:
             case machine.Publish():
                 pass  # recorded with the transition
 
-    async def _live(self) -> None:
-        self.life = self._begin(self)
-        if self.state.phase is Phase.ENDING:  # ended before it began
-            self.life.end(machine.ENDED)
+    async def _live(self, life: Life) -> None:
         try:
-            died = await self.life.run()
+            died = await life.run()
         finally:
             self.life = None
         self.give(died)
+
+
+def _at_rest(state: State) -> State:
+    """Return what may be said of a session that a daemon before this one left so: it has no browser now."""
+    if state.status in ("inactive", "disconnected"):
+        return state
+    return attrs.evolve(state, status="disconnected", reason=machine.DAEMON_STOPPED)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from daemon.dispatch import Handlers
-from daemon.handlers import actions, events, messages, reach, rpc, sessions, stats
+from daemon.handlers import actions, events, linking, messages, reach, rpc, sessions, stats, upkeep
 from daemon.handlers import daemon as daemon_methods
 from daemon.service import Service
 
@@ -18,7 +18,14 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "session.start": sessions.start,
     "session.stop": sessions.stop,
     "session.restart": sessions.restart,
+    "session.reload": sessions.reload,
     "session.qr": sessions.qr,
+    "session.pair": linking.pair,
+    "session.logout": linking.log_out,
+    "session.screenshot": linking.screenshot,
+    "session.clearAuth": upkeep.clear_auth,
+    "session.terminateInactive": upkeep.terminate_inactive,
+    "session.terminateAll": upkeep.terminate_all,
     "session.wait": sessions.wait,
     "session.delete": sessions.delete,
     "session.stats": stats.stats,

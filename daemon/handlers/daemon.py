@@ -25,7 +25,11 @@ from protocol.models import (
     WhoamiResult,
 )
 from protocol.times import rfc3339
+from supervisors import machine
 from supervisors.whatsapp import library
+
+# Reasons that somebody must do something about, whatever the status.
+_TROUBLES = (machine.LOGGED_OUT, machine.PHONE_NUMBER_IN_USE)
 
 
 async def health(service: Service, _call: Call, _params: NoParams) -> Health:
@@ -92,8 +96,8 @@ def _problems(service: Service) -> list[Problem]:
                 )
             )
         state = session.told
-        spec = ERRORS.get(state.reason or "")
-        if state.status == "disconnected" and spec is not None:
+        spec = ERRORS.get("AUTH_EXPIRED" if state.reason == machine.LOGGED_OUT else state.reason or "")
+        if (state.status == "disconnected" or state.reason in _TROUBLES) and spec is not None:
             message = state.detail or spec.message
             problem = Problem(
                 code=spec.code, message=message, action=state.action or spec.action, session_id=session.id

@@ -6,6 +6,8 @@ import time
 from typing import Any
 
 import apsw
+import attrs
+import structlog
 import trio
 from msgspec import UNSET
 
@@ -13,7 +15,7 @@ from daemon import backup, figures
 from daemon import qr as pictures
 from daemon.dispatch import Call
 from daemon.journal import now_ms
-from daemon.service import Service
+from daemon.service import Service, device_name
 from daemon.store import SessionRow, session_record
 from daemon.store import sessions as table
 from daemon.store.events import append_event
@@ -43,6 +45,8 @@ from supervisors import machine, policy
 from supervisors import session as supervised
 from supervisors.machine import Phase, State
 
+_log = structlog.get_logger(__name__)
+
 
 async def create(service: Service, call: Call, params: SessionCreateParams) -> Session:
     session_id = secrets.token_hex(16) if params.id is None else params.id
@@ -69,6 +73,7 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
     async def carry_out() -> Session:
         row = await service.store.write(job)
         session = await service.supervise(row)
+        _log.info("session_created", session_id=row.id, uid=call.peer.uid)
         if params.start:
             session.give(machine.Start())
         return await _record(service, row)
@@ -120,6 +125,7 @@ async def update(service: Service, _call: Call, params: SessionUpdateParams) -> 
 
     row = await service.store.write(job)
     session.rules = service.rules(row.settings.visible)
+    session.device_name = device_name(row.settings.visible)  # from its next start on
     return await _record(service, row)
 
 
@@ -131,14 +137,24 @@ async def restart(service: Service, _call: Call, params: LifecycleParams) -> Sta
     return await _start(service, params, machine.RestartNow())
 
 
+async def reload(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
+    return await _start(service, params, machine.Reload())
+
+
 async def _start(
-    service: Service, params: LifecycleParams, command: machine.Start | machine.RestartNow
+    service: Service,
+    params: LifecycleParams,
+    command: machine.Start | machine.RestartNow | machine.Reload,
 ) -> StatusResult:
     """Answer at once, or when there is a QR, a connection, or no hope. Raises why there is none."""
     session = service.session(params.session_id)
     if service.store.trouble is not None:
         raise RpcError("STORE_FULL", service.store.trouble)
-    session.give(command)
+    try:
+        session.give(command)
+    except RpcError as error:
+        _log.info("start_refused", session_id=session.id, code=error.code, reason=error.message)
+        raise
     status = session.state.status
     await session.recorded()
     if not params.wait:
@@ -150,9 +166,9 @@ async def _start(
         )
 
     state = await _reached(session, decided, params.timeout, "a QR code or a connection")
-    if state.status == "inactive":
+    if state.status == "inactive" and state.reason not in ERRORS:
         raise RpcError("SESSION_NOT_STARTED", "The session was stopped while it was being started")
-    if state.status == "disconnected":
+    if state.status in ("disconnected", "inactive"):
         raise failure(session)
     return StatusResult(status=state.status)
 
@@ -242,6 +258,8 @@ async def _record(service: Service, row: SessionRow) -> Session:
     session = service.fleet.get(row.id)
     if session is None:
         raise RpcError("SESSION_NOT_FOUND", sessionId=row.id)
+    if session.told.status == row.status:
+        row = attrs.evolve(row, reason=session.told.reason)  # some reasons come and go without a transition
     process = None
     if session.life is not None and session.life.pid is not None:
         process = await figures.of_tree(session.life.pid)

@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from protocol.address import parse_recipient
+
 from .base import (
     Description,
     Desired,
     EventType,
+    FieldError,
     Limit,
     Name,
     NewSessionId,
@@ -21,6 +24,7 @@ from .base import (
     Tag,
     Time,
     TimeoutS,
+    check,
 )
 
 Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
@@ -223,7 +227,7 @@ class SessionUpdateParams(Params, frozen=True, kw_only=True):
 
 
 class LifecycleParams(Params, frozen=True, kw_only=True):
-    """What start, stop and restart are given; `timeout` bounds the wait, not the act."""
+    """What start, stop, restart and reload are given; `timeout` bounds the wait, not the act."""
 
     session_id: SessionRef
     wait: bool = False
@@ -251,6 +255,44 @@ class SessionQrResult(Record, frozen=True, kw_only=True):
     format: QrFormat
     generated_at: Time
     expires_at: Time
+
+
+class SessionPairParams(Params, frozen=True, kw_only=True):
+    """What session.pair is given; `number` is the phone's, as `+` and digits."""
+
+    session_id: SessionRef
+    phone_number: Annotated[
+        str, Meta(min_length=1, max_length=64, description="The phone's number with its country code")
+    ]
+
+    def __post_init__(self) -> None:
+        if "@" in self.phone_number:
+            raise FieldError("phoneNumber", "Expected a phone number with its country code, got a chat id")
+        check("phoneNumber", parse_recipient, self.phone_number)
+
+    @property
+    def number(self) -> str:
+        return "+" + parse_recipient(self.phone_number).removesuffix("@c.us")
+
+
+class SessionPairResult(Record, frozen=True, kw_only=True):
+    """A code to type on the phone: WhatsApp, Linked devices, Link a device, Link with phone number."""
+
+    pairing_code: str
+    expires_at: Time
+
+
+class SessionScreenshotResult(Record, frozen=True, kw_only=True):
+    """What a session's page looks like: `image` is a `data:image/png;base64,…`."""
+
+    image: str
+
+
+class TerminateResult(Record, frozen=True, kw_only=True):
+    """What was ended: the sessions, and the processes of browsers that no session owned."""
+
+    terminated: tuple[str, ...]
+    orphans_killed: tuple[int, ...]
 
 
 class SessionWaitParams(Params, frozen=True, kw_only=True):

@@ -129,6 +129,23 @@ def find_owners(directory: Path) -> list[Owner]:
     return [owner for owner in owners if owner is not None and judge(owner, directory, uid) == "ours"]
 
 
+def find_owned_profiles(root: Path) -> dict[Path, list[Owner]]:
+    """Return the profiles `root/*/profile` on which browsers of this user run, and those browsers."""
+    uid = os.geteuid()
+    found: dict[Path, list[Owner]] = {}
+    for owner in filter(None, map(_look_up, processes.table())):
+        for argument in owner.arguments or ():
+            profile = Path(argument.partition("=")[2])
+            if (
+                argument.startswith("--user-data-dir=")
+                and profile.name == "profile"
+                and profile.parent.parent == root
+                and judge(owner, profile, uid) == "ours"
+            ):
+                found.setdefault(profile, []).append(owner)
+    return found
+
+
 def clear_singleton(directory: Path) -> None:
     """Remove Chrome's lock if its owner is proven to be gone, or to be on a host of another name.
 

@@ -16,7 +16,13 @@ _HERE = Path(__file__).parent
 _PINNED = _HERE / "node_modules" / "@wppconnect" / "wa-js" / "dist" / "wppconnect-wa.js"
 NAME = "wa-js"
 BINDING = "wasupTell"
-_PARTS = ("send", "messages", "reach", "verify")  # in this order: later ones use what earlier ones define
+_PARTS = (
+    "send",
+    "messages",
+    "reach",
+    "link",
+    "verify",
+)  # in this order: later ones use what earlier ones define
 
 # The defaults of wa-js 4.6.0 call third parties: link previews go to servers of its authors (every link that
 # is sent), and Google Analytics is told of every start. All of it is off before the library runs.

@@ -23,6 +23,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "whatsapp.Cmd",
         ),
         "qr": ("conn.getAuthCode", "conn.refreshQR"),
+        "pairing": ("conn.startLinkDeviceCodeForPhoneNumber", "conn.isMainReady"),
+        "logout": ("conn.logout",),
         "text": (
             "chat.find",
             "chat.get",

@@ -66,6 +66,14 @@ class Qr(msgspec.Struct, frozen=True, kw_only=True, tag="qr"):
     code: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)] | None
 
 
+class Pairing(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="pairing"):
+    """The code to type on the phone; None: the last one is not valid any more, and why if it failed."""
+
+    phone_number: Annotated[str, msgspec.Meta(pattern=r"^\+[0-9]{4,20}$")]
+    code: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{4,32}$")] | None
+    error: _Word | None
+
+
 class Idle(msgspec.Struct, frozen=True, kw_only=True, tag="idle"):
     """Nobody scanned; the page shows no more codes until it is asked for new ones."""
 
@@ -164,6 +172,7 @@ AccountNews = Presence | Call | GroupChange
 News = (
     PageState
     | Qr
+    | Pairing
     | Idle
     | Logout
     | Message

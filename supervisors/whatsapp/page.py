@@ -31,6 +31,7 @@ DOWNLOAD_TIMEOUT_S = 120.0
 CLOSE_TIMEOUT_S = 2.0
 # DevTools carries a message at 15 to 25 MB/s (measured), and those behind it wait.
 PIECE_BYTES = 768 * 1024
+REFRESH_TIMEOUT_S = 10.0
 
 # How long WhatsApp shows a code: the first for 60 s, five more for 20 s each, then none until it is asked to.
 # The page gives no time of expiry; measured on wa-js 4.6.0 and web.whatsapp.com's own rotation.
@@ -247,9 +248,31 @@ class WhatsAppPage:
         answer = await self._call("catchUp", since_s, timeout_s=CATCH_UP_TIMEOUT_S)
         return answer if isinstance(answer, Failure) else int(answer)
 
-    async def refresh_qr(self) -> None:
+    async def refresh_qr(self) -> Failure | None:
         """Have an idle page show codes again."""
-        await self._call("refreshQr", None, timeout_s=CALL_TIMEOUT_S)
+        answer = await self._call("refreshQr", None, timeout_s=REFRESH_TIMEOUT_S)
+        return answer if isinstance(answer, Failure) else None
+
+    async def pair(self, phone_number: str) -> str | Failure:
+        """Return the code to type on the phone with this number (`+` and digits); later ones come as news.
+
+        While its code is valid, a number gets the same code again; another number ends it.
+        """
+        answer = await self._call("pair", phone_number, timeout_s=CALL_TIMEOUT_S)
+        return answer if isinstance(answer, Failure) else str(answer)
+
+    async def log_out(self, timeout_s: float) -> Failure | None:
+        """Have the account forget this device; the page loads anew after it.
+
+        Raises:
+            CallTimeout: WhatsApp did not confirm it; the phone may still list this device.
+        """
+        answer = await self._call("logout", None, timeout_s=timeout_s)
+        return answer if isinstance(answer, Failure) else None
+
+    async def screenshot(self) -> bytes:
+        """Return what the page looks like, as PNG."""
+        return await self._tab.screenshot(timeout_s=CALL_TIMEOUT_S)
 
     async def probe(self, timeout_s: float) -> None:
         """Return when the page's event loop has answered.

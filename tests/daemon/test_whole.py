@@ -2,6 +2,7 @@
 
 import random
 import tempfile
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from protocol.client.aio import Client, connect
 from protocol.errors import RpcError
 from supervisors import machine
 from supervisors.journal import ConnectionFacts
+from supervisors.launches import Turn
 from supervisors.machine import Died
 from supervisors.session import Session
 
@@ -40,8 +42,9 @@ class Life:
     pid = None
     page = None
 
-    def __init__(self, session: Session, _find_workplace: object) -> None:
+    def __init__(self, session: Session, _find_workplace: object, turn: Turn) -> None:
         self._session = session
+        self._turn = turn
         self._cause: str | None = None
         self._over = trio.Event()
 
@@ -53,6 +56,7 @@ class Life:
             await self._live()
         finally:
             Life.alive[name] -= 1
+            self._turn.close()
         return Died(self._cause or "BROWSER_CRASHED")
 
     async def _live(self) -> None:
@@ -65,7 +69,8 @@ class Life:
             if step == "qr":
                 self._session.show_qr("1@code", 10**13, "2286-11-20T17:46:40.000Z")
             elif step == "connect":
-                self._session.connect(ConnectionFacts(phone_number="+491701234567"))
+                number = zlib.crc32(self._session.id.encode())  # another for each
+                self._session.connect(ConnectionFacts(phone_number=f"+49{number}"))
             elif step == "lose":
                 self._session.give(machine.Lost("NETWORK"))
             elif step == "unlink":

@@ -62,6 +62,7 @@ def test_who_may_call_what() -> None:
 GIVEN: dict[str, dict[str, object]] = {
     "message.send": {**dict.fromkeys(CONTENTS), "sessionId": None, "tag": None, "text": "Hello"},
     "number.check": {"phoneNumber": "+49 151 12345678"},
+    "session.pair": {"phoneNumber": "+49 151 12345678"},
     "whatsapp.call": {"function": "chat.archive"},
 }
 

@@ -14,13 +14,19 @@ from supervisors.machine import (
     Died,
     End,
     Event,
+    Hold,
     Launch,
     LoggedOut,
     Lost,
+    NumberTaken,
+    PairingCodeShown,
     Phase,
     Publish,
     QrShown,
+    Queued,
     Reconnect,
+    Release,
+    Reload,
     RestartNow,
     Restore,
     Rules,
@@ -260,6 +266,111 @@ def test_shutdown_keeps_what_is_wanted() -> None:
     assert run.state.deadline is None
 
 
+def test_reload_keeps_the_browser_and_the_ledger() -> None:
+    run = connected().give(CRASH).until_deadline().give(Admitted(), LINKED)
+    ledger = run.state.ledger
+    run.give(Reload())
+    assert run.told == ["connected>disconnected", "disconnected", "disconnected>connecting", "connecting"]
+    assert run.done == [Reconnect()]
+    assert run.state.deadline == run.now + 90
+    assert run.state.ledger == ledger
+    with pytest.raises(RpcError, match="SESSION_BUSY"):
+        run.give(Reload())
+    assert run.give(LINKED).told == ["connecting>connected", "connected"]
+    run.give(Reload())
+    assert run.until_deadline().done == [End(machine.PAGE_HUNG)]
+
+
+@pytest.mark.parametrize("events", [(), (Start(), Admitted(), LINKED, CRASH)])
+def test_reload_needs_a_browser(events: Sequence[Event]) -> None:
+    with pytest.raises(RpcError, match="SESSION_NOT_STARTED"):
+        Run().give(*events).give(Reload())
+
+
+def test_a_held_session_has_no_browser_until_it_is_released() -> None:
+    run = connected().give(Hold("AUTH_CLEARED"))
+    assert run.told == ["connected>disconnected", "disconnected"]
+    assert run.done == [End()]
+    run.give(Died(machine.ENDED))
+    assert (run.told, run.done, run.state.phase) == ([], [], Phase.HELD)
+    for command in (Start(), RestartNow(), Reload(), Hold("AUTH_CLEARED")):
+        with pytest.raises(RpcError, match="SESSION_BUSY"):
+            run.give(command)
+    assert run.state.deadline is None
+    assert run.give(Release()).done == [Launch()]
+    assert run.told == ["disconnected>connecting", "connecting"]
+
+
+def test_a_held_session_that_was_stopped_stays_so() -> None:
+    run = Run().give(Hold("AUTH_CLEARED"))
+    assert (run.told, run.done, run.state.status) == ([], [], "inactive")
+    run.give(Release())
+    assert (run.told, run.done, run.state.phase) == ([], [], Phase.DOWN)
+
+
+def test_a_session_in_its_back_off_is_held_at_once() -> None:
+    run = connected().give(CRASH, Hold("AUTH_CLEARED"))
+    assert (run.state.phase, run.state.reason, run.done) == (Phase.HELD, "AUTH_CLEARED", [])
+    assert run.give(Release()).done == [Launch()]
+    assert run.state.ledger.restarts == ()
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_stop_and_shutdown_outlast_a_hold(died: bool) -> None:
+    """Whether the browser is still being ended or gone."""
+    for command, status in ((Stop(), "inactive"), (Shutdown(), "disconnected")):
+        run = connected().give(Hold("AUTH_CLEARED"))
+        if died:
+            run.give(Died(machine.ENDED), command, Release())
+        else:
+            run.give(command, Died(machine.ENDED))
+        assert (run.state.phase, run.state.status, run.state.then) == (Phase.DOWN, status, None)
+        assert run.done == []
+        assert run.give(Release()).done == []  # of a hold that never came about
+
+
+def test_a_launch_that_waits_says_so() -> None:
+    run = Run().give(Start(), Queued())
+    assert (run.state.status, run.state.reason, run.state.deadline) == (
+        "connecting",
+        "WAITING_FOR_LAUNCH",
+        None,
+    )
+    run.now += 3600
+    run.give(Admitted())
+    assert (run.state.reason, run.state.deadline) == (None, run.now + 90)
+
+
+def test_the_later_link_to_a_number_is_stopped_and_says_why() -> None:
+    run = Run().give(Start(), Admitted(), QR).give(NumberTaken("The number is linked to the session a"))
+    assert run.done == [End()]
+    run.give(Died(machine.ENDED))
+    assert run.told == ["qr_generated>inactive"]
+    assert (run.state.reason, run.state.desired) == ("PHONE_NUMBER_IN_USE", "stopped")
+    assert run.state.detail == "The number is linked to the session a"
+    run.give(Start(), Admitted(), LINKED, Stop(), Died(machine.ENDED))
+    assert run.state.reason == "STOPPED"
+    assert run.state.detail is None
+
+
+def test_codes_that_stop_coming_are_a_hang() -> None:
+    run = Run().give(Start(), Admitted(), QR)
+    for _ in range(1000):  # hours
+        run.now += 60
+        assert run.give(QR).told == ["qr"]
+        assert run.give(Tick()).done == []
+    assert run.until_deadline().done == [End(machine.PAGE_HUNG)]
+
+
+def test_a_pairing_code_has_its_own_patience() -> None:
+    run = Run().give(Start(), Admitted(), QR)
+    code = PairingCodeShown("ABCD1234", "2026-11-21T10:03:15.000Z")
+    assert run.give(code).told == ["pairing_code"]
+    assert run.state.status == "qr_generated"
+    assert run.give(QR).state.deadline == run.now + 195 + 90
+    assert connected().give(code).told == []
+
+
 LEGAL = {
     ("inactive", "connecting"),
     ("connecting", "qr_generated"),
@@ -273,15 +384,25 @@ LEGAL = {
     ("disconnected", "connected"),
 } | {(status, "inactive") for status in ("connecting", "qr_generated", "connected", "disconnected")}
 
+_OF_A_BROWSER = (
+    Died | Queued | Admitted | QrShown | PairingCodeShown | NumberTaken | Connected | Lost | LoggedOut
+)
+
 _events = st.lists(
     st.sampled_from(
         [
             Start(),
             Stop(),
             RestartNow(),
+            Reload(),
+            Hold("AUTH_CLEARED"),
+            Release(),
             Shutdown(),
+            Queued(),
             Admitted(),
             QR,
+            PairingCodeShown("ABCD1234", "2026-11-21T10:03:15.000Z"),
+            NumberTaken("another"),
             LINKED,
             Lost("NETWORK"),
             LoggedOut(),
@@ -302,7 +423,7 @@ def test_any_order_of_events_keeps_the_rules(events: list[Event], gaps: list[flo
     alive = False
     for event, gap in zip(events, gaps, strict=False):
         run.now += gap
-        if isinstance(event, Died | Admitted | QrShown | Connected | Lost | LoggedOut) and not alive:
+        if isinstance(event, _OF_A_BROWSER) and not alive:
             continue
         if isinstance(event, Died):
             alive = False
@@ -322,5 +443,8 @@ def test_any_order_of_events_keeps_the_rules(events: list[Event], gaps: list[flo
                 case Publish(type="session.status", data=data):
                     assert (data["from"], data["to"]) in LEGAL
         assert alive == (run.state.phase in (Phase.STARTING, Phase.UP, Phase.ENDING))
-        if isinstance(event, Stop) and not alive:
+        if isinstance(event, Stop) and not alive and run.state.phase is not Phase.HELD:
             assert run.state.status == "inactive"
+        if run.state.phase is Phase.HELD:
+            assert run.state.status in ("inactive", "disconnected")
+            assert run.state.deadline is None

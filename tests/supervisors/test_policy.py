@@ -10,6 +10,33 @@ from supervisors.settings import RestartSettings
 DEFAULTS = RestartSettings()
 
 
+@given(
+    restarts=st.lists(st.integers(min_value=0, max_value=10**13), max_size=4),
+    wall_ms=st.integers(min_value=0, max_value=10**13),
+    now=st.floats(min_value=0, max_value=10**6),
+)
+def test_a_restored_ledger_holds_nobody_back_for_longer_than_its_numbers(
+    restarts: list[int], wall_ms: int, now: float
+) -> None:
+    """Whatever the wall clock did meanwhile."""
+    settings = RestartSettings()
+    ledger = policy.restored(restarts, wall_ms, now)
+    assert policy.next_allowed(ledger, settings, now) <= now + settings.window
+    assert all(at <= now for at in ledger.restarts)
+    verdict = policy.after_death(ledger, settings, now)
+    if isinstance(verdict, policy.Restart):
+        assert verdict.at <= now + settings.cooldown
+    assert policy.after_death(ledger, settings, now + settings.window) == policy.Restart(
+        at=now + settings.window + settings.settle,
+        attempt=1,
+        ledger=policy.Ledger(restarts=(*ledger.restarts[-1:], now + settings.window + settings.settle)),
+    )
+
+
+def test_a_restored_ledger_is_what_it_was() -> None:
+    assert policy.restored([5_000, 61_000], 100_000, 1000.0).restarts == (905.0, 961.0)
+
+
 def test_the_first_restart_waits_only_for_things_to_settle() -> None:
     verdict = policy.after_death(Ledger(), DEFAULTS, now=1000.0)
     assert verdict == Restart(at=1002.0, attempt=1, ledger=Ledger(restarts=(1002.0,)))

@@ -117,10 +117,10 @@ class Memory:
 
 
 class Stage:
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, fleet: "Sequence[Session]" = ()) -> None:
         self.journal = Memory()
         self.lives: list[Script] = []
-        self.session = Session("shop", journal=self.journal, begin=self._begin, rules=rules)
+        self.session = Session("shop", journal=self.journal, begin=self._begin, rules=rules, fleet=fleet)
 
     def _begin(self, session: Session) -> Script:
         self.lives.append(Script(session))
@@ -214,6 +214,28 @@ async def test_a_lost_network_is_retried_by_the_same_life(stage: Stage, autojump
     assert stage.journal.events[-1] == "session.recovered"
     assert trio.current_time() == pytest.approx(began + 95)
     assert len(stage.lives) == 1
+
+
+@pytest.mark.parametrize("older", [True, False])
+async def test_of_two_sessions_with_one_number_the_later_link_goes(
+    nursery: trio.Nursery, autojump_clock: MockClock, older: bool
+) -> None:
+    """Whichever connects first: it is the time of the link that counts."""
+    fleet: list[Session] = []
+    here, there = Stage(Rules(), fleet), Stage(Rules(), fleet)
+    fleet += [here.session, there.session]
+    here.session.facts = ConnectionFacts(linked_at_ms=1 if older else 3)
+    there.session.facts = ConnectionFacts(linked_at_ms=2)
+    for stage in (there, here):
+        await nursery.start(stage.session.run)
+        stage.session.give(machine.Start())
+        await stage.connect()
+        await wait_all_tasks_blocked()
+    loser, winner = (there, here) if older else (here, there)
+    assert (loser.session.state.status, loser.session.state.reason) == ("inactive", "PHONE_NUMBER_IN_USE")
+    assert loser.session.state.desired == "stopped"
+    assert winner.session.state.status == "connected"
+    nursery.cancel_scope.cancel()
 
 
 async def test_an_error_of_our_own_ends_the_supervisor_only(
