@@ -1,6 +1,8 @@
-"""The commands that start, stop and restart sessions."""
+"""The commands that start, stop, restart and reload sessions, unlink them, and clean up after them."""
 
+import base64
 import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -10,6 +12,7 @@ from protocol.client.blocking import Client
 from protocol.errors import RpcError
 
 from .failures import Failure
+from .files import write_private
 from .invocation import QUERY_S, At, Invocation
 from .lookup import Session, find
 from .output import tell
@@ -18,6 +21,10 @@ from .refusal import refused
 Seconds = Annotated[float, Parameter(validator=Number(gte=0, lte=86400))]
 Wait = Annotated[bool, Parameter(negative="--no-wait")]
 Sessions = Annotated[str, Parameter(required=True)]
+Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative="")]
+
+_LONG_S = 600
+"""Seconds for what waits for backups and for browsers to close."""
 
 
 def start(*sessions: Sessions, wait: Wait = False, timeout: Seconds = 90, at: At) -> None:
@@ -56,6 +63,99 @@ def restart(*sessions: Sessions, wait: Wait = False, timeout: Seconds = 90, at: 
         timeout: Seconds to wait for each.
     """
     _each(at, "session.restart", sessions, {"wait": wait, "timeout": timeout}, timeout)
+
+
+def reload(*sessions: Sessions, wait: Wait = False, timeout: Seconds = 90, at: At) -> None:
+    """Load the pages of sessions again, in the same browsers.
+
+    With --json the result is a list of {sessionId, status}, or {sessionId, error} for one that failed.
+
+    Args:
+        sessions: Ids or names of sessions.
+        wait: Come back when a QR code is up, the session is connected, or it failed; else at once.
+        timeout: Seconds to wait for each.
+    """
+    _each(at, "session.reload", sessions, {"wait": wait, "timeout": timeout}, timeout)
+
+
+def logout(session: str, /, *, at: At) -> None:
+    """Unlink a session, on the phone too; it goes on to a new QR code. Its messages are kept.
+
+    Args:
+        session: The session's id or name.
+    """
+    with at.connect() as client:
+        found = find(client, session)
+        result = client.call("session.logout", sessionId=found["id"], within_s=_LONG_S)
+    at.result(result, lambda: at.out.line(f"{found['name']}: unlinked; {_outcome(found, result['status'])}"))
+
+
+def clear_auth(session: str, /, *, yes: Yes = False, at: At) -> None:
+    """Wipe what a session's browser has stored, its login included, after a backup. Its messages are kept.
+
+    The phone still lists the old device: `wasupctl logout` takes it off, where that still works.
+
+    Args:
+        session: The session's id or name.
+        yes: Do not ask.
+    """
+    with at.connect() as client:
+        found = find(client, session)
+        at.confirm(f"Wipe the login of {_described(found)}? A backup is made first.", yes=yes)
+        result = client.call("session.clearAuth", sessionId=found["id"], within_s=_LONG_S)
+    link = f"wasupctl link {shlex.quote(found['id'])}"
+    at.result(
+        result, lambda: at.out.line(f"{found['name']}: its login is wiped. To link it anew, run: {link}")
+    )
+
+
+def screenshot(session: str, file: Path, /, *, at: At) -> None:
+    """Write what a session's page looks like to a file, as a PNG.
+
+    Args:
+        session: The session's id or name.
+        file: Where to; readable by you alone, for it may show a code to scan, or messages.
+    """
+    with at.connect() as client:
+        found = find(client, session)
+        result = client.call("session.screenshot", sessionId=found["id"], within_s=_LONG_S)
+    write_private(file, base64.b64decode(result["image"].partition(",")[2]))
+    at.result({"file": str(file)}, lambda: at.out.line(f"{found['name']}: {file}"))
+
+
+def terminate_inactive(*, at: At) -> None:
+    """Stop every session that is inactive or disconnected, and end browsers that no session owns.
+
+    No data is deleted.
+    """
+    with at.connect() as client:
+        result = client.call("session.terminateInactive", within_s=_LONG_S)
+    at.result(result, lambda: _show_terminated(at, result))
+
+
+def terminate_all(*, yes: Yes = False, at: At) -> None:
+    """Stop every session, and end browsers that no session owns. No data is deleted.
+
+    Args:
+        yes: Do not ask.
+    """
+    with at.connect() as client:
+        at.confirm("Stop every session? They stay stopped until they are started again.", yes=yes)
+        result = client.call("session.terminateAll", within_s=_LONG_S)
+    at.result(result, lambda: _show_terminated(at, result))
+
+
+def _show_terminated(at: Invocation, result: dict[str, Any]) -> None:
+    for session_id in result["terminated"]:
+        at.out.line(f"{session_id}: stopped.")
+    for pid in result["orphansKilled"]:
+        at.out.line(f"browser {pid}: ended; no session owned it.")
+    if not result["terminated"] and not result["orphansKilled"]:
+        tell("There was nothing to stop.")
+
+
+def _described(session: Session) -> str:
+    return f'"{session["name"]}" ({session["id"]}, {session.get("phoneNumber") or "not linked"})'
 
 
 def _each(

@@ -1,7 +1,6 @@
-"""The command that links a session to a phone: it shows the code until it has been scanned."""
+"""The command that links a session to a phone: it shows the code until it has been scanned, or typed."""
 
 import os
-import secrets
 import sys
 import time
 from contextlib import ExitStack
@@ -16,15 +15,22 @@ from protocol.errors import ERRORS, RpcError
 from protocol.models import SESSION_STATUSES
 from protocol.times import parse
 
-from .failures import Failure
+from .failures import Failure, UsageError
 from .figures import local
+from .files import write_private
 from .invocation import QUERY_S, At, Invocation
+from .letters import grouped, large
 from .lookup import Session, find
 from .output import tell
 from .screen import Screen
 
 _TICK_S = 1
 """How often the countdown moves, and a new code is asked for."""
+
+_PAIR_S = 60
+"""Seconds for a code by number: the page asks WhatsApp for it."""
+
+_HOW_PAIR = "WhatsApp, Linked devices, Link a device, Link with phone number; then type:"
 
 _HOW = "On the phone: WhatsApp, Linked devices, Link a device; then scan this code."
 
@@ -35,6 +41,9 @@ class _View(Protocol):
     def code(self, answer: dict[str, Any]) -> None:
         """Show an answer of session.qr; called at every tick."""
 
+    def pairing(self, answer: dict[str, Any]) -> None:
+        """Show an answer of session.pair; called at every tick."""
+
     def waiting(self, why: str) -> None:
         """Say why there is no code now; called at every tick."""
 
@@ -43,25 +52,32 @@ def link(
     session: str,
     /,
     *,
+    phone: str | None = None,
     picture: Annotated[Path | None, Parameter(name="--png")] = None,
     at: At,
 ) -> None:
     """Link a session to a phone: shows the QR code to scan, and ends when it is linked.
+
+    With --phone it shows a code of eight letters to type on that phone instead. Such a code ends with the
+    session's browser: after a restart there is another one.
 
     Starts the session if it is not started. Ctrl-C leaves the session as it is. With --json each code is a
     line of JSON, and so is the status at the end.
 
     Args:
         session: The session's id or name.
+        phone: The phone's number with its country code: link by a code that is typed there.
         picture: Write the code to this file as well, as a PNG, anew whenever it changes.
     """
+    if phone is not None and picture is not None:
+        raise UsageError("--png is for codes that are scanned: give it without --phone.")
     with at.connect() as client:
         found = find(client, session)
         if found["status"] != "connected":
             _start(client, found)
         with ExitStack() as stack:
             view = _view(at, found, stack)
-            linked = _follow(client, found, view, picture)
+            linked = _follow(client, found, view, picture, phone)
     if at.as_json:
         at.out.json_line(linked)
     else:
@@ -78,21 +94,31 @@ def _start(client: Client, session: Session) -> None:
             raise
 
 
-def _follow(client: Client, session: Session, view: _View, picture: Path | None) -> dict[str, Any]:
+def _follow(
+    client: Client, session: Session, view: _View, picture: Path | None, phone: str | None
+) -> dict[str, Any]:
     """Show each code until the session is connected; return its status then."""
     drawn = None
+    paired = False
     while True:
         now: dict[str, Any] = client.call("session.status", sessionId=session["id"], within_s=QUERY_S)
         match now["status"]:
             case "connected":
                 return now
+            case "qr_generated" if phone is not None:
+                answer = _ask_pairing(client, session, phone)
+                if answer is None:
+                    view.waiting("The code comes when the page is there.")
+                else:
+                    paired = True
+                    view.pairing(answer)
             case "qr_generated":
                 answer = _ask_code(client, session)
                 if answer is None:
                     view.waiting("The code has expired; a new one is on its way.")
                 else:
                     if picture is not None and answer["qrText"] != drawn:
-                        _write(picture, png(code_of(answer["qrText"])))
+                        write_private(picture, png(code_of(answer["qrText"])))
                         drawn = answer["qrText"]
                     view.code(answer)
             case "inactive":
@@ -101,7 +127,10 @@ def _follow(client: Client, session: Session, view: _View, picture: Path | None)
                 raise _ended(session, now)
             case status:
                 reason = f" ({now['reason']})" if now.get("reason") else ""
-                view.waiting(f"The session is {status}{reason}; the code comes when the page is there.")
+                ended = "The code has ended with its page: do not type it any more. " if paired else ""
+                view.waiting(
+                    f"{ended}The session is {status}{reason}; the code comes when the page is there."
+                )
         _wait(client, session, now["status"])
 
 
@@ -112,6 +141,18 @@ def _ask_code(client: Client, session: Session) -> dict[str, Any] | None:
         )
     except RpcError as error:
         if error.code in ("QR_NOT_AVAILABLE", "QR_CODE_EXPIRED"):
+            return None
+        raise
+    return answer
+
+
+def _ask_pairing(client: Client, session: Session, phone: str) -> dict[str, Any] | None:
+    try:
+        answer: dict[str, Any] = client.call(
+            "session.pair", sessionId=session["id"], phoneNumber=phone, within_s=_PAIR_S
+        )
+    except RpcError as error:
+        if error.code in ("QR_NOT_AVAILABLE", "SESSION_NOT_STARTED"):
             return None
         raise
     return answer
@@ -134,18 +175,6 @@ def _ended(session: Session, now: dict[str, Any]) -> Exception:
     return Failure(f"{session['name']} is {now['status']} ({reason}): there is no code.")
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Replace the file at once, readable by its owner alone: whoever scans the code has the account."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
 def _view(at: Invocation, session: Session, stack: ExitStack) -> _View:
     if at.as_json:
         return _Lines(at)
@@ -164,6 +193,11 @@ class _Lines:
     def code(self, answer: dict[str, Any]) -> None:
         if answer["qrText"] != self._seen:
             self._seen = answer["qrText"]
+            self._at.out.json_line(answer)
+
+    def pairing(self, answer: dict[str, Any]) -> None:
+        if answer["pairingCode"] != self._seen:
+            self._seen = answer["pairingCode"]
             self._at.out.json_line(answer)
 
     def waiting(self, why: str) -> None:
@@ -187,6 +221,14 @@ class _Plain:
             self._at.out.line(line)
         self._at.out.line(f"This code expires at {local(answer['expiresAt'])}.")
 
+    def pairing(self, answer: dict[str, Any]) -> None:
+        if answer["pairingCode"] == self._seen:
+            return
+        self._seen = answer["pairingCode"]
+        self._at.out.line(f"Link {self._name}. On the phone: {_HOW_PAIR}")
+        self._at.out.line(grouped(answer["pairingCode"]))
+        self._at.out.line(f"This code expires at {local(answer['expiresAt'])}.")
+
     def waiting(self, why: str) -> None:
         if why != self._seen:
             self._seen = why
@@ -205,6 +247,22 @@ class _Live:
         above = [f"Link {self._name}. {_HOW}"]
         below = [f"This code expires in {left} s; a new one follows. Ctrl-C leaves the session as it is."]
         self._screen.show_code(above, code_of(answer["qrText"]), below)
+
+    def pairing(self, answer: dict[str, Any]) -> None:
+        left = max(0, round(parse(answer["expiresAt"]) / 1000 - time.time()))
+        code = grouped(answer["pairingCode"])
+        self._screen.show_text(
+            [
+                f"Link {self._name}. On the phone:",
+                _HOW_PAIR,
+                "",
+                *(f"  {line}" for line in large(code)),
+                "",
+                f"  {code}",
+                "",
+                f"This code expires in {left} s; a new one follows. Ctrl-C leaves the session as it is.",
+            ]
+        )
 
     def waiting(self, why: str) -> None:
         self._screen.show_text([f"Link {self._name}.", why, "Ctrl-C leaves the session as it is."])

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import string
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from daemon.cli.letters import large
 from protocol.errors import RpcError
 from protocol.times import rfc3339
 
@@ -158,6 +160,72 @@ def test_json_is_a_line_each_code_and_the_status(env: dict[str, str], phone: Pho
         assert json.loads(process.stdout.readline())["status"] == "connected"
         assert process.stdout.read() == ""
     assert process.returncode == 0
+
+
+class Pairing(Phone):
+    """A code that is typed."""
+
+    def __init__(self, daemon: FakeDaemon) -> None:
+        super().__init__(daemon)
+        daemon.answers["session.pair"] = self._pair
+
+    def _pair(self, params: Params) -> Params:
+        assert params["phoneNumber"] == "+49170"
+        if self.code is None:
+            raise RpcError("QR_NOT_AVAILABLE")
+        return {"pairingCode": self.code, "expiresAt": rfc3339(int(time.time() * 1000) + 195_000)}
+
+
+def test_a_code_to_type_is_large_and_gone_when_it_is_linked(env: dict[str, str], daemon: FakeDaemon) -> None:
+    phone = Pairing(daemon)
+    with Terminal(["link", "shop", "--phone", "+49170"], env) as terminal:
+        phone.show("ABCD1234")
+        terminal.until(lambda screen: "ABCD-1234" in screen.text() and "█████  ████   █" in screen.text())
+        assert "expires in 195 s" in terminal.screen.text()
+        phone.sessions.change("s1", status="connecting")  # the browser was restarted
+        terminal.until(lambda screen: "do not type it any more" in screen.text())
+        assert "ABCD" not in terminal.screen.text()
+        phone.show("WXYZ5678")
+        terminal.until(lambda screen: "WXYZ-5678" in screen.text())
+        phone.scan()
+        assert terminal.end() == 0
+        assert terminal.screen.text() == "shop: linked to +49170."
+    assert daemon.asked("session.qr") == []
+
+
+def test_what_is_no_terminal_gets_each_code_to_type_once(env: dict[str, str], daemon: FakeDaemon) -> None:
+    phone = Pairing(daemon)
+    phone.show("ABCD1234")
+    with subprocess.Popen(
+        [sys.executable, "-m", "daemon.cli", "link", "shop", "--phone", "+49170"],
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        daemon.wait_answered("session.pair", 2)
+        phone.scan()
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert out.count("\nABCD-1234\n") == 1
+    assert out.endswith("shop: linked to +49170.\n")
+
+
+@pytest.mark.parametrize("error", ["PAGE_ERROR", "INVALID_PARAMS"])
+def test_a_number_that_is_refused_is_told(run: Run, phone: Phone, error: str) -> None:
+    phone.show(_CODE)
+    phone.daemon.answers["session.pair"] = RpcError(error, "not this number")
+    done = run("link", "shop", "--phone", "1")
+    assert done.returncode == 1
+    assert f"{error}: not this number" in done.stderr
+
+
+def test_every_letter_of_a_code_can_be_drawn() -> None:
+    drawings = {letter: tuple(large(letter)) for letter in string.digits + string.ascii_uppercase + "-"}
+    assert len(set(drawings.values())) == len(drawings)
+    for lines in drawings.values():
+        assert [len(line) for line in lines] == [5] * 5
+    assert [len(line) for line in large("ABCD-1234")] == [61] * 5
+    assert list(large("é")) == ["é"]
 
 
 def test_a_session_that_is_linked_needs_no_code(run: Run, phone: Phone) -> None:

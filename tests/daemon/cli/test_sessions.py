@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -225,3 +226,41 @@ def test_delete_without_a_terminal_needs_yes(run: Run, daemon: FakeDaemon, sessi
     assert daemon.asked("session.delete") == []
     assert run("delete", "shop", "--yes", "--no-backup").stdout == "shop: deleted.\n"
     assert daemon.asked("session.delete") == [{"sessionId": "s1", "backup": False}]
+
+
+def test_reload_logout_screenshot(run: Run, daemon: FakeDaemon, sessions: Sessions, tmp_path: Path) -> None:
+    daemon.answers["session.reload"] = {"status": "connecting"}
+    assert run("reload", "shop").stdout == "shop: connecting.\n"
+    daemon.answers["session.logout"] = {"status": "qr_generated"}
+    assert run("logout", "shop").stdout == "shop: unlinked; waits for a phone. Run: wasupctl link s1\n"
+    daemon.answers["session.screenshot"] = {"image": "data:image/png;base64,iVBORw=="}
+    picture = tmp_path / "page.png"
+    assert run("screenshot", "shop", str(picture)).returncode == 0
+    assert picture.read_bytes() == b"\x89PNG"
+    assert picture.stat().st_mode & 0o777 == 0o600
+    daemon.answers["session.screenshot"] = RpcError("SESSION_NOT_STARTED")
+    assert "SESSION_NOT_STARTED" in run("screenshot", "shop", str(picture)).stderr
+
+
+def test_wiping_a_login_asks(env: dict[str, str], run: Run, daemon: FakeDaemon, sessions: Sessions) -> None:
+    daemon.answers["session.clearAuth"] = {"status": "connecting"}
+    assert run("clear-auth", "shop").returncode == 2
+    with Terminal(["clear-auth", "shop"], env) as terminal:
+        terminal.until(lambda screen: "(s1, +49170)" in screen.text() and "[y/N]" in screen.text())
+        terminal.type("n\n")
+        assert terminal.end() == 1
+    assert daemon.asked("session.clearAuth") == []
+    done = run("clear-auth", "shop", "--yes")
+    assert done.stdout == "shop: its login is wiped. To link it anew, run: wasupctl link s1\n"
+
+
+def test_terminating(run: Run, daemon: FakeDaemon) -> None:
+    daemon.answers["session.terminateInactive"] = {"terminated": ["s1"], "orphansKilled": [4711]}
+    done = run("terminate-inactive")
+    assert done.stdout == "s1: stopped.\nbrowser 4711: ended; no session owned it.\n"
+    daemon.answers["session.terminateAll"] = {"terminated": [], "orphansKilled": []}
+    assert run("terminate-all").returncode == 2
+    assert daemon.asked("session.terminateAll") == []
+    done = run("terminate-all", "--yes")
+    assert (done.stdout, done.stderr) == ("", "There was nothing to stop.\n")
+    assert json.loads(run("terminate-all", "-y", "--json").stdout) == {"terminated": [], "orphansKilled": []}
