@@ -32,6 +32,8 @@ _log = structlog.get_logger(__name__)
 STOP_SESSIONS_S = 20.0
 STOP_CLIENTS_S = 2.0
 EXPIRE_EVERY_S = 3600.0
+# How long clients wait for the first records, which a full disk does not take.
+RESTORE_S = 5.0
 _DAY_MS = 86_400_000
 
 
@@ -112,6 +114,9 @@ async def _restore(service: Service) -> None:
     for row in rows:
         session = await service.supervise(row)
         session.give(machine.Restore())
+    with trio.move_on_after(RESTORE_S):  # or clients would be told how it was when the daemon died
+        for session in service.fleet:
+            await session.recorded()
 
 
 async def _take_signals(

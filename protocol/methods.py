@@ -364,6 +364,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             ),
             Method("daemon.health", m.NoParams, m.Health, (), "reader", "How the daemon is"),
             Method(
+                "daemon.metrics",
+                m.NoParams,
+                m.MetricsResult,
+                (),
+                "reader",
+                "The daemon in figures, for a monitoring system",
+            ),
+            Method(
                 "daemon.whoami",
                 m.NoParams,
                 m.WhoamiResult,

@@ -71,7 +71,8 @@ def health(*, at: At) -> None:
         )
         for problem in found.get("problems", ()):
             where = f" ({problem['sessionId']})" if problem.get("sessionId") else ""
-            text = f"{problem['code']}{where}: {problem['message']} {problem.get('action') or ''}"
+            message = problem["message"].rstrip(".")
+            text = f"{problem['code']}{where}: {message}. {problem.get('action') or ''}".rstrip()
             at.out.cells(("Problem:", "red"), text.rstrip())
 
     at.result(found, show)

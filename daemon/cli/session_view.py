@@ -45,7 +45,7 @@ def show_session(out: Output, client: Client, session: Session, now: float) -> N
 def _state(session: Session, now: float) -> Iterator[Row]:
     info = session.get("connectionInfo") or {}
     status: list[Cell] = [status_cell(session["status"])]
-    if info.get("connectedAt"):
+    if info.get("connectedAt") and session["status"] == "connected":
         status.append(f"since {local(info['connectedAt'])} ({ago(info['connectedAt'], now)})")
     if session.get("reason"):
         status.append(f"({session['reason']})")

@@ -50,6 +50,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "events.unsubscribe": events.unsubscribe,
     "events.list": events.list_,
     "daemon.health": daemon_methods.health,
+    "daemon.metrics": daemon_methods.metrics,
     "daemon.whoami": daemon_methods.whoami,
     "daemon.shutdown": daemon_methods.shutdown,
     "daemon.reloadConfig": daemon_methods.reload_config,

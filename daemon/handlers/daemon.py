@@ -18,6 +18,7 @@ from protocol.models import (
     HealthConfig,
     HealthPage,
     HealthStore,
+    MetricsResult,
     NoParams,
     Problem,
     ReloadResult,
@@ -104,6 +105,12 @@ def _problems(service: Service) -> list[Problem]:
             )
             found.append(problem)
     return found
+
+
+async def metrics(service: Service, _call: Call, _params: NoParams) -> MetricsResult:
+    from daemon.metrics import text  # an exposition library that most daemons never need
+
+    return MetricsResult(text=await text(service))
 
 
 def whoami(_service: Service, call: Call, _params: NoParams) -> WhoamiResult:

@@ -141,6 +141,12 @@ class WhoamiResult(Record, frozen=True, kw_only=True):
     role: Role | Literal["none"]
 
 
+class MetricsResult(Record, frozen=True, kw_only=True):
+    """The daemon in figures, as OpenMetrics text."""
+
+    text: str
+
+
 class ReloadResult(Record, frozen=True, kw_only=True):
     """What was read again: the file, None where there is none; what needs a restart keeps its old value."""
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from protocol.errors import RpcError
 from tests.simulator import Simulator
@@ -338,3 +339,16 @@ async def test_a_message_is_cancelled_and_queued_again(call: Caller) -> None:
     again = await call("message.retry", sessionId="shop", messageId=message["id"])
     assert again["status"] == "queued"
     assert (await call("session.get", sessionId="shop"))["messageQueue"] == 1
+
+
+async def test_metrics_are_openmetrics(call: Caller) -> None:
+    await call.create("shop")
+    await call.send("shop", ADA, "hello")
+    text = (await call("daemon.metrics"))["text"]
+    parsed = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]  # it has no annotations
+    families = {family.name: family for family in parsed}
+    assert text.endswith("# EOF\n")
+    assert {s.labels["status"]: s.value for s in families["wasup_sessions"].samples}["inactive"] == 1
+    (queued,) = families["wasup_messages_queued"].samples
+    assert (queued.labels, queued.value) == ({"session": "shop"}, 1)
+    assert families["wasup_stored_messages"].samples[0].value == 1

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from supervisors.chrome.locate import Browser
+    from supervisors.chrome.process import BrowserProcess
+    from supervisors.chrome.transports import PipeTransport
 
 PROFILE = Path("/data/a/profile")
 PROCESS = processes.Process(10, 1, 10, 10, "S", 5)
@@ -62,7 +65,8 @@ def test_who_is_who(candidate: Owner, verdict: str) -> None:
 
 
 @pytest.fixture
-def umask() -> Iterator[None]:
+def umask(tmp_path: Path) -> Iterator[None]:
+    assert tmp_path.is_dir()  # made before nobody may look into what is made
     before = os.umask(0o777)
     yield
     os.umask(before)
@@ -166,8 +170,16 @@ async def orphan(browser: Browser, profile: Path, flag: str | None = None) -> As
     """Start a browser that nobody supervises, and wait until it answers."""
     words = [str(browser.path), "--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu"]
     words += [flag or f"--user-data-dir={profile}", "--disable-crashpad-for-testing", "about:blank"]
-    environment = {"HOME": str(profile.parent), "TMPDIR": str(profile.parent), "PATH": os.environ["PATH"]}
-    process, transport = spawn(words, environment, session_id="orphan")
+    # A short path: Chromium makes a socket there, and pytest's own paths hold the user's name.
+    with tempfile.TemporaryDirectory(prefix="w") as short:
+        environment = {"HOME": str(profile.parent), "TMPDIR": short, "PATH": os.environ["PATH"]}
+        process, transport = spawn(words, environment, session_id="orphan")
+        async with _attended(process, transport) as pid:
+            yield pid
+
+
+@contextlib.asynccontextmanager
+async def _attended(process: BrowserProcess, transport: PipeTransport) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(process.watch)
         nursery.start_soon(process.listen)
