@@ -4,6 +4,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json tools/setup.sh
 
+# Another library, which one test drives against the simulator; its browser is the distribution's.
+PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
+
 .PHONY: setup run test test-slow demo lint lock dist clean
 
 setup: $(STAMP)
@@ -12,13 +15,17 @@ $(STAMP): $(PINS)
 	@bash tools/setup.sh $(VENV)
 	@touch $(STAMP)
 
+$(PEER): tests/simulator/whatsapp-web.js/package-lock.json
+	@PUPPETEER_SKIP_DOWNLOAD=1 npm ci --prefix tests/simulator/whatsapp-web.js --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $(PEER)
+
 run: setup
 	@exec $(BIN)/wasupd --config config.example.toml
 
-test: setup
+test: setup $(PEER)
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-slow: setup
+test-slow: setup $(PEER)
 	@$(BIN)/python -m pytest -m slow
 
 demo: setup

@@ -43,4 +43,4 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 "$venv/bin/python" -m pip install --quiet --no-deps --editable .
 
 say "the page library wa-js (version and hash: supervisors/whatsapp/package-lock.json)"
-npm ci --prefix supervisors/whatsapp --ignore-scripts --no-audit --no-fund --loglevel error >&2
+npm ci --prefix supervisors/whatsapp --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >&2

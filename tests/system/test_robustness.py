@@ -208,9 +208,9 @@ async def test_wrong_and_missing_parameters_are_named(call: Caller) -> None:
             await call("session.create", **params)
         assert (refusal.value.code, refusal.value.details["path"]) == ("INVALID_PARAMS", path)
     with pytest.raises(RpcError) as refusal:
-        await call("session.strat", sessionId="x")
+        await call("session.creat", name="x")
     assert refusal.value.code == "METHOD_NOT_FOUND"
-    assert "session.start" in str(refusal.value.details["action"])
+    assert "session.create" in str(refusal.value.details["action"])
 
 
 async def test_unruly_clients_disturb_nobody(wasupd: Wasupd, call: Caller) -> None:

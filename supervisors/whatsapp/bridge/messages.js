@@ -79,7 +79,7 @@ offers.markRead = async ({ key }) => {
 };
 offers.forward = async ({ key, to }) => {
   const chat = await resolveChat(to);
-  await WPP.chat.forwardMessages(chat.id, [key]);
+  await WPP.chat.forwardMessages(chat.id, [key], { displayCaptionText: true });
 };
 
 // -- their files, read in pieces

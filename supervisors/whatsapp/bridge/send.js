@@ -84,6 +84,8 @@ offers.deliver = async ({ to, id, kind, content, quotedId, mentions, check }) =>
   if (check) {
     const ack = await outcome(key);
     if (ack !== 'unknown' && ack >= 0) return { ack, result: null };
+    // wa-js waits for a file to be added to the chat: for ever, if a failed one is there under that id.
+    if (ack !== 'unknown' && kind === 'media') await WPP.chat.deleteMessage(chatId, key, false, false);
   }
   const options = {
     messageId: key,
