@@ -127,6 +127,9 @@ class StoreJournal:
         at_ms = self._touch()
         self._store.record(lambda db: messages.ack(db, self._session_id, ack.id, status, at_ms))
 
+    async def keep_file(self, key: str, data: bytes) -> None:
+        await self._files.keep_downloaded(self._session_id, key, data)
+
     def changed(self, change: MessageChange) -> None:
         at_ms = self._touch()
         session_id = self._session_id

@@ -41,7 +41,7 @@ class TakenFile:
 
 
 class MediaFiles:
-    """The files of messages that wait: `sessions/ID/media/MESSAGE`, 0600."""
+    """Files, 0600: of messages that wait (`sessions/ID/media/`), and that came (`sessions/ID/downloads/`)."""
 
     def __init__(self, sessions_dir: Path) -> None:
         self._sessions_dir = sessions_dir
@@ -57,6 +57,22 @@ class MediaFiles:
             STORE_FULL: there is no room; nothing is left of it.
         """
         await trio.to_thread.run_sync(_write, self.path(session_id, message_id), data)
+
+    async def keep_downloaded(self, session_id: str, key: str, data: bytes) -> None:
+        """Write the file of a message that came, durably. Raises STORE_FULL."""
+        await trio.to_thread.run_sync(_write, self._downloaded(session_id, key), data)
+
+    async def downloaded(self, session_id: str, key: str) -> bytes | None:
+        """Return the file of a message that came, None where it was not kept."""
+        try:
+            return await trio.Path(self._downloaded(session_id, key)).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _downloaded(self, session_id: str, key: str) -> Path:
+        # Senders choose what keys look like; a digest is a file's name whatever they choose.
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._sessions_dir / session_id / "downloads" / digest
 
     def drop(self, session_id: str, message_id: str) -> None:
         """Remove the message's file, if there is one."""

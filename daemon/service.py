@@ -19,7 +19,7 @@ from supervisors import machine, policy
 from supervisors.fleet import Fleet
 from supervisors.journal import ConnectionFacts
 from supervisors.policy import ReconnectSettings
-from supervisors.session import Session
+from supervisors.session import Preferences, Session
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class Service:
                 ledger=policy.restored(row.restarts, now_ms(), trio.current_time()),
             ),
             facts=_facts(row),
-            device_name=device_name(row.settings.visible),
+            preferences=self.preferences(row.settings.visible),
         )
 
     def rules(self, settings: SessionSettings) -> machine.Rules:
@@ -77,6 +77,15 @@ class Service:
                 interval=settings.reconnect_interval / 1000,
                 max_attempts=settings.max_reconnect_attempts,
             ),
+        )
+
+    def preferences(self, settings: SessionSettings) -> Preferences:
+        """Return what the session's settings ask of its lives."""
+        return Preferences(
+            device_name=settings.device_name or DEVICE_NAME,
+            mark_read=settings.mark_read,
+            auto_download_media=settings.auto_download_media,
+            most_media_bytes=self.config.messages.max_media_bytes,
         )
 
     async def see_through(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -95,11 +104,6 @@ class Service:
         await done.wait()
         value: T = result[0].unwrap()
         return value
-
-
-def device_name(settings: SessionSettings) -> str:
-    """Return what the phone's list of linked devices shows."""
-    return settings.device_name or DEVICE_NAME
 
 
 def journal_of(

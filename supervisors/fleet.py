@@ -17,7 +17,7 @@ from supervisors.incarnation import Incarnation, Workplace
 from supervisors.journal import ConnectionFacts, Journal
 from supervisors.launches import Launches
 from supervisors.machine import Phase, State
-from supervisors.session import Session
+from supervisors.session import Preferences, Session
 from supervisors.settings import SESSION_PLACE, SupervisorSettings
 from supervisors.whatsapp import library
 
@@ -80,7 +80,7 @@ class Fleet:
         *,
         state: State | None = None,
         facts: ConnectionFacts | None = None,
-        device_name: str,
+        preferences: Preferences,
     ) -> Session:
         """Begin to supervise a session; its id must be new. It does nothing until it is given a command."""
         if self._nursery is None:
@@ -92,7 +92,7 @@ class Fleet:
             rules=rules,
             state=state,
             facts=facts,
-            device_name=device_name,
+            preferences=preferences,
             fleet=self,
         )
         self._sessions[session_id] = session

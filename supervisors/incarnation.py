@@ -20,6 +20,7 @@ from supervisors.chrome import errors as chrome_errors
 from supervisors.chrome.launch import Chrome
 from supervisors.chrome.locate import Browser
 from supervisors.chrome.tab import Crashed, Navigated, Tab, attach_tab
+from supervisors.inbox import Inbox
 from supervisors.launches import Turn
 from supervisors.machine import Died
 from supervisors.outbox import Outbox
@@ -173,13 +174,15 @@ class Incarnation:
 
     async def _keep_page(self, chrome: Chrome, workplace: Workplace) -> None:
         tab = await attach_tab(chrome)
-        page = whatsapp.WhatsAppPage(tab, workplace.library.injection(self._session.device_name))
+        page = whatsapp.WhatsAppPage(tab, workplace.library.injection(self._session.preferences.device_name))
         with tab.happenings() as happenings, page.news() as told:
             await page.prepare()
             self.page = page
             self._outbox = Outbox(self._session.id, self._session.journal, page)
+            inbox = Inbox(self._session, page)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._listen, told, page, nursery)
+                nursery.start_soon(self._listen, told, page, inbox, nursery)
+                nursery.start_soon(inbox.run)
                 nursery.start_soon(self._outbox.run)
                 nursery.start_soon(self._navigate, tab, workplace)
                 nursery.start_soon(self._probe, tab, page, workplace)
@@ -231,7 +234,11 @@ class Incarnation:
                 await page.probe(liveness.probe_timeout)
 
     async def _listen(
-        self, told: AsyncIterator[news.News], page: whatsapp.WhatsAppPage, nursery: trio.Nursery
+        self,
+        told: AsyncIterator[news.News],
+        page: whatsapp.WhatsAppPage,
+        inbox: Inbox,
+        nursery: trio.Nursery,
     ) -> None:
         async for item in told:
             match item:
@@ -248,10 +255,11 @@ class Incarnation:
                     nursery.start_soon(self._guard, self._refresh_qr, page)
                 case news.Logout():
                     self._was_connected = False
+                    if self._outbox is not None:  # what waits is for the account, not for an unlinked page
+                        self._outbox.disconnected()
                     self._session.unlink()
-                case news.Message(message=message, recovered=recovered):
-                    if whatsapp.type_of(message) is not None:
-                        self._session.journal.received(message, recovered=recovered)
+                case news.Message():
+                    inbox.take(item)
                 case news.Acked():
                     self._session.journal.acked(item)
                     if self._outbox is not None and item.ack > 0:

@@ -69,6 +69,9 @@ class Journal(Protocol):
     def acked(self, ack: Acked) -> None:
         """Record how far an own message has come; steps back are dropped."""
 
+    async def keep_file(self, key: str, data: bytes) -> None:
+        """Keep the file of a message that came. Raises STORE_FULL."""
+
     def changed(self, change: MessageChange) -> None:
         """Record what somebody did to a message that is on record."""
 

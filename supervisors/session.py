@@ -46,6 +46,16 @@ class PairingCode:
     expires_at: str
 
 
+@attrs.frozen(kw_only=True)
+class Preferences:
+    """What a session's settings ask of its lives; `device_name` is taken at the next start."""
+
+    device_name: str = "wasup"
+    mark_read: bool = False
+    auto_download_media: bool = False
+    most_media_bytes: int = 100 * 2**20
+
+
 class Life(Protocol):
     """One life of a session, from launch to death; its place among launches is that of its making."""
 
@@ -86,7 +96,7 @@ class Session:
         rules: machine.Rules,
         state: State | None = None,
         facts: ConnectionFacts | None = None,
-        device_name: str = "wasup",
+        preferences: Preferences | None = None,
         fleet: "Iterable[Session]" = (),
     ) -> None:
         self.id = session_id
@@ -95,7 +105,7 @@ class Session:
         self.state = State() if state is None else state
         self.told = _at_rest(self.state)  # what clients may be told: the state as far as it is durable
         self.facts = ConnectionFacts() if facts is None else facts
-        self.device_name = device_name
+        self.preferences = Preferences() if preferences is None else preferences
         self.qr: QrCode | None = None
         self.lacking: tuple[str, ...] = ()  # features that this version of the page does not offer
         self.pairing: PairingCode | None = None

@@ -58,12 +58,16 @@ async def forward(service: Service, _call: Call, params: MessageForwardParams) -
 
 
 async def download(service: Service, _call: Call, params: MessageParams) -> MessageDownloadResult:
-    page, row = await _target(service, params.session_id, params.message_id)
+    service.session(params.session_id)
+    row = await service.store.read(lambda db: table.get(db, params.session_id, params.message_id))
     if row.media is None:
         raise RpcError("MESSAGE_NOT_FOUND", "The message has no file", messageId=row.id)
-    mimetype, data = await page.download(row.key or row.id, service.config.messages.max_media_bytes)
+    data = await service.files.downloaded(params.session_id, row.key or row.id)
+    if data is None:
+        page, _ = await _target(service, params.session_id, params.message_id)
+        _, data = await page.download(row.key or row.id, service.config.messages.max_media_bytes)
     return MessageDownloadResult(
-        mimetype=row.media.mimetype or mimetype,
+        mimetype=row.media.mimetype,
         filename=row.media.filename,
         data=base64.b64encode(data).decode(),
     )

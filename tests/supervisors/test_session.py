@@ -85,6 +85,9 @@ class Memory:
     def acked(self, ack: Acked) -> None:
         raise NotImplementedError
 
+    async def keep_file(self, key: str, data: bytes) -> None:
+        raise NotImplementedError
+
     def changed(self, change: MessageChange) -> None:
         raise NotImplementedError
 

@@ -1,7 +1,6 @@
 """Many sessions at once: each its own phone, its own messages, in order, once."""
 
 import base64
-import os
 import random
 
 import pytest
@@ -75,20 +74,3 @@ async def test_ten_sessions_five_hundred_messages(sim: Simulator, wasupd: Wasupd
             document = one.get("document")
             if isinstance(document, dict):
                 assert phones[name].media(id_) == base64.b64decode(document["data"])
-
-
-@pytest.mark.parametrize("settings", [{"browser.launch_concurrency": os.cpu_count()}], indirect=True)
-@pytest.mark.slow
-async def test_twenty_sessions_start_at_once(sim: Simulator, wasupd: Wasupd, call: Caller) -> None:
-    """Linked one after another, stopped, then all started at once: all connected."""
-    names = [f"s{number}" for number in range(20)]
-    for number, name in enumerate(names):
-        await call.create(name)
-        await call.link(name, phone_of(sim, number))
-        await call("session.stop", sessionId=name)
-    for name in names:
-        await call("session.start", sessionId=name)
-    for name in names:
-        await call.wait(name, "connected")
-    figures = [(await call("session.get", sessionId=name))["process"] for name in names]
-    print(f"20 sessions: {sum(f['pssBytes'] for f in figures) / 2**20:.0f} MiB of memory (PSS) in all")

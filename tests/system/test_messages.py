@@ -247,3 +247,40 @@ async def test_no_sessions_is_tried_again_and_then_told_what_to_do(sim: Simulato
     assert [d.id for d in shop.deliveries] == [once["id"]]
     kept = await call("message.get", sessionId="shop", messageId=never["id"])
     assert (kept["text"], kept["attempts"]) == ("keys never come", 2)
+
+
+async def test_what_comes_is_downloaded_and_marked_as_read_if_wished(
+    sim: Simulator, wasupd: Wasupd, call: Caller
+) -> None:
+    shop = sim.phone(SHOP)
+    await call.create("shop", settings={"autoDownloadMedia": True, "markRead": True})
+    await call.link("shop", shop)
+    data = os.urandom(50_000)
+    async with call.client.subscribe(types=["message.received"]) as events:
+        came = shop.receive_media(ADA, "image", data, "image/png", caption="look")
+        (event,) = await until(events, "message.received")
+    await shop.wait_for(lambda phone: phone.read_receipts)
+    assert shop.read_receipts[0].ids == (came.id,)
+    await call("session.stop", sessionId="shop")
+    key = event["data"]["message"]["key"]
+    got = await call("message.download", sessionId="shop", messageId=key)  # no page is needed any more
+    assert base64.b64decode(got["data"]) == data
+    (kept,) = (wasupd.directory / "state" / "sessions" / "shop" / "downloads").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+async def test_an_unlinked_session_keeps_what_waits_to_itself(sim: Simulator, call: Caller) -> None:
+    """What is accepted under a QR goes out when somebody is linked again, and disturbs nothing before."""
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.unlink()
+        await until(events, "session.qr")
+        waiting = await call.send("shop", ADA, "early")
+        shop_code = await call("session.qr", sessionId="shop")
+        assert (await call("session.status", sessionId="shop"))["reason"] == "LOGGED_OUT"
+        await shop.scan(shop_code["qrText"])
+        seen = await until(events, "message.sent")
+    assert [e["type"] for e in seen if e["type"] == "session.disconnected"] == []
+    assert [s.id for s in shop.submissions] == [waiting["id"]]

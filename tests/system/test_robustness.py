@@ -352,3 +352,11 @@ async def test_metrics_are_openmetrics(call: Caller) -> None:
     (queued,) = families["wasup_messages_queued"].samples
     assert (queued.labels, queued.value) == ({"session": "shop"}, 1)
     assert families["wasup_stored_messages"].samples[0].value == 1
+
+
+async def test_a_promise_that_cannot_be_kept_is_not_given(call: Caller) -> None:
+    await call.create("shop")
+    for name, value in (("allowedUids", [1]), ("enableEncryption", True), ("proxy", "socks5://localhost:1")):
+        with pytest.raises(RpcError) as refusal:
+            await call("session.update", sessionId="shop", settings={name: value})
+        assert refusal.value.details["path"] == f"$.settings.{name}"
