@@ -360,3 +360,54 @@ async def test_a_promise_that_cannot_be_kept_is_not_given(call: Caller) -> None:
         with pytest.raises(RpcError) as refusal:
             await call("session.update", sessionId="shop", settings={name: value})
         assert refusal.value.details["path"] == f"$.settings.{name}"
+
+
+@pytest.mark.parametrize("settings", [{"sessions.max": 2, "sessions.max_per_uid": 1}], indirect=True)
+async def test_sessions_are_limited(call: Caller) -> None:
+    await call.create("one")
+    with pytest.raises(RpcError) as refusal:
+        await call.create("two")
+    assert (refusal.value.code, refusal.value.details["limit"]) == ("SESSION_LIMIT", 1)
+    with pytest.raises(RpcError) as refusal:
+        await call.create("one")
+    assert refusal.value.code in ("SESSION_EXISTS", "SESSION_LIMIT")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"messages.queue_limit": 1, "messages.rate_per_minute": 3}], indirect=True
+)
+async def test_the_queue_and_the_rate_are_limited(call: Caller) -> None:
+    await call.create("shop")
+    first = await call.send("shop", ADA, "one")
+    with pytest.raises(RpcError) as refusal:
+        await call.send("shop", ADA, "two")
+    assert (refusal.value.code, refusal.value.details["limit"]) == ("QUEUE_FULL", 1)
+    for _ in range(2):
+        await call("message.cancel", sessionId="shop", messageId=first["id"])
+        first = await call.send("shop", ADA, "another")
+    await call("message.cancel", sessionId="shop", messageId=first["id"])
+    with pytest.raises(RpcError) as refusal:
+        await call.send("shop", ADA, "one too many")
+    assert refusal.value.code == "RATE_LIMITED"
+    assert 0 < refusal.value.details["retryAfter"] <= 60
+
+
+@pytest.mark.chrome
+async def test_a_reaction_whose_outcome_nobody_knows(sim: Simulator, call: Caller) -> None:
+    """It takes no id, so it cannot be asked about: it is not done twice, and that is said."""
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    async with call.client.subscribe(types=["message.received", "message.failed"]) as events:
+        shop.receive(ADA, "like this")
+        (event,) = await until(events, "message.received")
+        target = event["data"]["message"]["key"]
+        shop.hold_acks()
+        content = {"messageId": target, "emoji": "👍"}
+        sent = await call("message.send", sessionId="shop", to=ADA, reaction=content)
+        await shop.wait_for(lambda phone: phone.submissions)
+        os.kill(await call.pid("shop"), signal.SIGKILL)
+        (failed,) = await until(events, "message.failed")
+    message = failed["data"]["message"]
+    assert (message["id"], message["error"]["code"]) == (sent["id"], "OUTCOME_UNKNOWN")
+    assert len(shop.submissions) == 1
