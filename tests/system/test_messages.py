@@ -32,6 +32,8 @@ def in_base64(data: bytes) -> str:
         ("image", {"data": in_base64(PNG), "mimetype": "image/png", "caption": "one pixel"}, "image/png"),
         ("document", {"data": in_base64(os.urandom(3 * 2**20)), "filename": "big.pdf"}, "application/pdf"),
         ("audio", {"data": in_base64(os.urandom(5000)), "ptt": True}, "audio/ogg; codecs=opus"),
+        ("video", {"data": in_base64(os.urandom(50_000)), "mimetype": "video/mp4"}, "video/mp4"),
+        ("sticker", {"data": in_base64(os.urandom(3000))}, "image/webp"),
     ],
 )
 async def test_files_go_out_byte_for_byte(
@@ -128,7 +130,9 @@ async def test_quotes_mentions_locations_contacts_polls(sim: Simulator, call: Ca
     await call.create("shop")
     await call.link("shop", shop)
     first = await call.send("shop", ADA, "first", wait="sent")
-    await call.send("shop", ADA, "second", quotedMessageId=first["id"], wait="sent")
+    await call.send(
+        "shop", ADA, "second @4915110000002", quotedMessageId=first["id"], mentions=[GRACE], wait="sent"
+    )
     place = {"latitude": 52.52, "longitude": 13.405, "name": "Berlin"}
     await call("message.send", sessionId="shop", to=ADA, location=place, wait="sent")
     card = {"name": "Grace Hopper", "phoneNumber": "+49 151 1000 0002"}
@@ -138,6 +142,7 @@ async def test_quotes_mentions_locations_contacts_polls(sim: Simulator, call: Ca
     assert (asked["type"], asked["text"]) == ("poll", "When?")
     assert [s.kind for s in shop.submissions] == ["chat", "chat", "location", "vcard", "poll_creation"]
     assert shop.submissions[1].quoted_id == first["id"]
+    assert shop.submissions[1].mentions == ("4915110000002@c.us",)
 
 
 async def test_what_is_done_to_messages_here(sim: Simulator, call: Caller) -> None:

@@ -1,12 +1,16 @@
 """Lists, numbers, and the page library's other functions."""
 
+from pathlib import Path
+
 import pytest
+import trio
 
 from protocol.errors import RpcError
+from supervisors.whatsapp import library
 from supervisors.whatsapp.needs import NAMES
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, GRACE, SHOP
-from tests.system.wasupd import Caller
+from tests.system.wasupd import Caller, Wasupd
 
 pytestmark = pytest.mark.chrome
 
@@ -69,3 +73,31 @@ async def test_lists_numbers_and_functions(sim: Simulator, call: Caller) -> None
             "whatsapp.call", sessionId="shop", function="chat.constructor.constructor", args=["return 1"]
         )
     assert refusal.value.details["pageCode"] == "NO_SUCH_FUNCTION"
+
+
+async def test_a_page_that_lacks_something_costs_that_alone(
+    sim: Simulator, tmp_path: Path, wasupd: Wasupd
+) -> None:
+    """WhatsApp Web without what edits need: said in the health, and everything else works."""
+    whole = library.load("auto").source
+    lacking = tmp_path / "lacking.js"
+    lacking.write_text(
+        whole
+        + "\n;(() => { const { editMessage, ...chat } = WPP.chat;"
+        + " self.WPP = Object.create(WPP, { chat: { value: chat } }); })();"
+    )
+    assert await wasupd.end() == 0
+    wasupd.config.write_text(wasupd.config.read_text() + f'\n[whatsapp]\npage_library = "{lacking}"\n')
+    await wasupd.start()
+    async with trio.open_nursery() as nursery, wasupd.client() as call:
+        nursery.start_soon(wasupd.drain)
+        await call.create("shop")
+        await call.link("shop", sim.phone(SHOP))
+        problems = {p["code"]: p for p in (await call("daemon.health"))["problems"]}
+        assert "edit" in problems["FEATURES_UNAVAILABLE"]["message"]
+        assert problems["FEATURES_UNAVAILABLE"]["sessionId"] == "shop"
+        sent = await call.send("shop", ADA, "hello", wait="sent")
+        with pytest.raises(RpcError) as refusal:
+            await call("message.edit", sessionId="shop", messageId=sent["id"], text="x")
+        assert refusal.value.code == "PAGE_ERROR"
+        nursery.cancel_scope.cancel()
