@@ -17,6 +17,7 @@ import attrs
 
 from daemon.access import Access, Principals, UnknownName, resolve
 from daemon.keys import KEYS, TABLES
+from daemon.webhooks import guard, signature
 from protocol.client.locate import socket_candidates
 from supervisors.chrome import flags
 from supervisors.settings import (
@@ -79,6 +80,21 @@ class EventsSettings:
 
 
 @attrs.frozen(kw_only=True)
+class WebhooksSettings:
+    """`[webhooks]`: a hook for everything (`url` "": none), and what all hooks may do.
+
+    `retry_for` is in seconds; `events` empty: all.
+    """
+
+    url: str
+    secret: str = attrs.field(repr=False)
+    events: list[str]
+    retry_for: float
+    allow_http: bool
+    allow_addresses: list[str]
+
+
+@attrs.frozen(kw_only=True)
 class LogSettings:
     """`[log]`: what is logged, and how it is written."""
 
@@ -98,6 +114,7 @@ class Config:
     supervisor: SupervisorSettings
     messages: MessagesSettings
     events: EventsSettings
+    webhooks: WebhooksSettings
     log: LogSettings
 
 
@@ -146,7 +163,8 @@ def parse(text: str, env: Mapping[str, str], *, file: Path | None = None) -> Con
         if key is None:
             raise source.error(path, _unknown(path, value))
         if not key.kind.accepts(value):
-            raise source.error(path, f"expected {key.kind.expected}, got {_shown(value)}")
+            got = "something else" if key.confidential else _shown(value)
+            raise source.error(path, f"expected {key.kind.expected}, got {got}")
         values[path] = value
     return _build(values, env, source)
 
@@ -264,6 +282,7 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
         ),
         messages=_table(MessagesSettings, "messages", values),
         events=_table(EventsSettings, "events", values),
+        webhooks=_webhooks(values, source),
         log=_table(LogSettings, "log", values),
     )
 
@@ -271,6 +290,24 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
 def _table(settings: type[_Settings], table: str, values: Mapping[str, Any]) -> _Settings:
     prefix = f"{table}."
     return settings(**{path.removeprefix(prefix): v for path, v in values.items() if path.startswith(prefix)})
+
+
+def _webhooks(values: Mapping[str, Any], source: _Source) -> WebhooksSettings:
+    settings = _table(WebhooksSettings, "webhooks", values)
+    policy = guard.Policy(
+        allow_http=settings.allow_http, allow_addresses=guard.networks(settings.allow_addresses)
+    )
+    try:
+        if settings.url:
+            guard.check_url(settings.url, policy)
+    except guard.Refused as error:
+        raise source.error("webhooks.url", str(error)) from error
+    try:
+        if settings.secret:
+            signature.keys(settings.secret)
+    except ValueError as error:
+        raise source.error("webhooks.secret", str(error)) from error
+    return settings
 
 
 def _access(values: Mapping[str, Any], source: _Source) -> Access:

@@ -4,6 +4,7 @@ Feeds the checks of `daemon.config` and the file `config.example.toml`
 (`python -m daemon.keys > config.example.toml`).
 """
 
+import ipaddress
 import math
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from protocol.models import EVENT_TYPES
 from supervisors.settings import SESSION_PLACE
 
 _DAY_S: Final = 86_400
@@ -37,6 +39,8 @@ class Key:
     purpose: str
     shown: str | None = None
     """What the example file shows in place of the default, where that depends on the machine."""
+    confidential: bool = False
+    """Whether its value is not to be shown in an error."""
 
 
 def _integer(low: int, high: int) -> Kind:
@@ -74,6 +78,14 @@ def _is_url(value: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
         return False
 
 
+def _is_network(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_endpoint(value: str) -> bool:
     filled = value.replace(SESSION_PLACE, "x")
     return not value or (_is_url(filled, ("ws", "wss", "http", "https")) and not set(filled) & set("{} "))
@@ -106,6 +118,10 @@ TABLES: Final = {
     "liveness": "How long a page may be silent before it counts as hung. Durations in seconds.",
     "messages": "Messages on their way out.",
     "events": "The log of events, which clients read and follow.",
+    "webhooks": (
+        "Events POSTed to programs elsewhere, signed as Standard Webhooks ask. Here stand one webhook for "
+        "everything and the rules for all; sessions have theirs (webhookUrl), and webhook.create makes more."
+    ),
     "log": "The daemon's own log, on standard error.",
 }
 """Every table, in the order of the example file, and what it is about."""
@@ -266,6 +282,45 @@ KEYS: Final = (
         "Empty: from none.",
     ),
     Key("events.retain_days", _integer(0, 36_500), 30, "How long events are kept; 0: for ever."),
+    Key(
+        "webhooks.url",
+        _text('"" or an http or https URL', lambda value: not value or _is_url(value)),
+        "",
+        "Where the events of every session, and of the daemon, are POSTed to.",
+    ),
+    Key(
+        "webhooks.secret",
+        _text("a text", lambda _: True),
+        "",
+        "What they are signed with: whsec_ and base64, or any other text, which is taken as its bytes; "
+        "several with spaces between while it is changed. Empty: not signed.",
+        confidential=True,
+    ),
+    Key(
+        "webhooks.events",
+        _texts("a list of event types", lambda value: value in EVENT_TYPES),
+        [],
+        'Which events, such as "message.received"; empty: all.',
+    ),
+    Key(
+        "webhooks.retry_for",
+        _seconds(0),
+        259_200,
+        "How long an event that is not taken is tried again, in seconds; then it is a dead letter.",
+    ),
+    Key(
+        "webhooks.allow_http",
+        Kind("true or false", lambda value: type(value) is bool),
+        False,
+        "Whether webhooks may go to other machines without TLS. To this machine they always may.",
+    ),
+    Key(
+        "webhooks.allow_addresses",
+        _texts("a list of addresses or networks", _is_network),
+        [],
+        "Link-local addresses and those of a cloud's metadata that webhooks may go to all the same, such as "
+        '"169.254.10.0/24".',
+    ),
     Key(
         "log.level",
         _choice("debug", "info", "warning", "error"),

@@ -21,6 +21,7 @@ from daemon.server import Server
 from daemon.service import Service, journal_of
 from daemon.store import Store, messages, open_store, sessions
 from daemon.store.events import append_event, expire
+from daemon.webhooks.hooks import Webhooks
 from protocol.models import EventType
 from supervisors import machine
 from supervisors.chrome.errors import BrowserUnavailable
@@ -64,8 +65,10 @@ async def _serve(
     fleet = Fleet(
         config.supervisor, sessions_dir, journal_of(store, files, activity, config.messages.retry_limit)
     )
+    webhooks = Webhooks(store, config.webhooks, version=version("wasup"))
     async with trio.open_nursery() as nursery:
         await nursery.start(fleet.run)
+        await nursery.start(webhooks.run)
         service = Service(
             version=version("wasup"),
             config=config,
@@ -75,6 +78,7 @@ async def _serve(
             nursery=nursery,
             activity=activity,
             reload=lambda: _reload(config, server),
+            webhooks=webhooks,
         )
         server = Server(
             handlers(service),

@@ -12,6 +12,7 @@ from daemon.config import Config
 from daemon.journal import StoreJournal, now_ms
 from daemon.media import MediaFiles
 from daemon.store import SessionRow, Store
+from daemon.webhooks.hooks import Webhooks
 from protocol.errors import RpcError
 from protocol.models import SessionSettings
 from protocol.times import parse
@@ -38,6 +39,7 @@ class Service:
     nursery: trio.Nursery
     activity: dict[str, int]
     reload: Callable[[], Config]
+    webhooks: Webhooks
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)

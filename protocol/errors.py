@@ -211,6 +211,9 @@ _TABLE = (
         "The event log no longer reaches back so far",
         "Go on from `oldest`, and read what was missed with session.list and message.list.",
     ),
+    ErrorSpec(
+        "WEBHOOK_NOT_FOUND", -32032, 404, "No such webhook", "Ask webhook.list which webhooks there are."
+    ),
     ErrorSpec("STORE_FULL", -32040, 507, "The disk is full: nothing was accepted", "Free space on the disk."),
     ErrorSpec(
         "SHUTTING_DOWN", -32050, 503, "The daemon is stopping", "Connect again when it has been started."

@@ -31,6 +31,7 @@ COMMON_ERRORS = ("INVALID_PARAMS", "INTERNAL_ERROR", "FORBIDDEN", "SHUTTING_DOWN
 
 _NO_SESSION = ("SESSION_NOT_FOUND",)
 _MESSAGE = ("SESSION_NOT_FOUND", "MESSAGE_NOT_FOUND")
+_WEBHOOK = ("WEBHOOK_NOT_FOUND",)
 _PAGE = ("SESSION_NOT_CONNECTED", "AUTH_EXPIRED", "PAGE_TIMEOUT", "PAGE_ERROR")
 _REACH = (*_NO_SESSION, *_PAGE)
 _START = (
@@ -361,6 +362,46 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 ("CURSOR_EXPIRED",),
                 "reader",
                 "Read the event log",
+            ),
+            Method(
+                "webhook.create",
+                m.WebhookCreateParams,
+                m.Webhook,
+                ("SESSION_NOT_FOUND", "STORE_FULL"),
+                "operator",
+                "Have events POSTed to a URL, signed, until each has been taken",
+            ),
+            Method(
+                "webhook.list",
+                m.WebhookListParams,
+                m.WebhookListResult,
+                (),
+                "reader",
+                "List webhooks, how their deliveries go, and what was given up",
+            ),
+            Method(
+                "webhook.delete",
+                m.WebhookParams,
+                m.WebhookDeleteResult,
+                (*_WEBHOOK, "STORE_FULL"),
+                "operator",
+                "Delete a webhook",
+            ),
+            Method(
+                "webhook.replay",
+                m.WebhookReplayParams,
+                m.WebhookReplayResult,
+                (*_WEBHOOK, "CURSOR_EXPIRED", "STORE_FULL"),
+                "operator",
+                "Deliver again: from a place in the log, one dead letter, or at once what is waiting",
+            ),
+            Method(
+                "webhook.test",
+                m.WebhookParams,
+                m.WebhookAttempt,
+                _WEBHOOK,
+                "operator",
+                "Send a webhook one event of the type webhook.test, and tell how it went",
             ),
             Method("daemon.health", m.NoParams, m.Health, (), "reader", "How the daemon is"),
             Method(

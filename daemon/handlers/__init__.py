@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from daemon.dispatch import Handlers
-from daemon.handlers import actions, events, linking, messages, reach, rpc, sessions, stats, upkeep
+from daemon.handlers import actions, events, linking, messages, reach, rpc, sessions, stats, upkeep, webhooks
 from daemon.handlers import daemon as daemon_methods
 from daemon.service import Service
 
@@ -49,6 +49,11 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "events.subscribe": events.subscribe,
     "events.unsubscribe": events.unsubscribe,
     "events.list": events.list_,
+    "webhook.create": webhooks.create,
+    "webhook.list": webhooks.list_,
+    "webhook.delete": webhooks.delete,
+    "webhook.replay": webhooks.replay,
+    "webhook.test": webhooks.test,
     "daemon.health": daemon_methods.health,
     "daemon.metrics": daemon_methods.metrics,
     "daemon.whoami": daemon_methods.whoami,

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import apsw
 import trio
@@ -86,6 +87,7 @@ def _problems(service: Service) -> list[Problem]:
                 action='Run the daemon as an ordinary user, with [browser] sandbox = "auto".',
             )
         )
+    found += _webhook_problems(service)
     for session in service.fleet:
         if session.lacking:
             found.append(
@@ -105,6 +107,26 @@ def _problems(service: Service) -> list[Problem]:
             )
             found.append(problem)
     return found
+
+
+def _webhook_problems(service: Service) -> Iterator[Problem]:
+    for hook, state in service.webhooks:
+        lane = next((lane for lane in state.lanes if lane.failing_since is not None), None)
+        if state.disabled is not None:
+            yield Problem(
+                code="WEBHOOK_DISABLED",
+                message=f"The webhook {hook.id} gets no events: {state.disabled}",
+                action="Correct its URL, or enable it again with webhook.replay.",
+                session_id=hook.session_id,
+            )
+        elif lane is not None:
+            yield Problem(
+                code="WEBHOOK_FAILING",
+                message=f"The webhook {hook.id} has not taken its events since "
+                f"{rfc3339(lane.failing_since or 0)}",
+                action="webhook.list tells what it answers; webhook.replay tries again at once.",
+                session_id=lane.session,
+            )
 
 
 async def metrics(service: Service, _call: Call, _params: NoParams) -> MetricsResult:

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from daemon import backup, figures
 from daemon import qr as pictures
 from daemon.dispatch import Call
+from daemon.handlers.webhooks import check_settings
 from daemon.journal import now_ms
 from daemon.service import Service
 from daemon.store import SessionRow, session_record
@@ -52,6 +53,8 @@ _log = structlog.get_logger(__name__)
 
 
 async def create(service: Service, call: Call, params: SessionCreateParams) -> Session:
+    if params.settings is not None:
+        check_settings(service, params.settings)
     session_id = secrets.token_hex(16) if params.id is None else params.id
     limits = service.config.sessions
     settings = StoredSettings()
@@ -79,6 +82,8 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
         row = await service.store.write(job)
         session = await service.supervise(row)
         _log.info("session_created", session_id=row.id, uid=call.peer.uid)
+        if row.settings.visible.webhook_url is not None:
+            await service.webhooks.refresh()
         if params.start:
             session.give(machine.Start())
         return await _record(service, row)
@@ -112,6 +117,8 @@ def status(service: Service, _call: Call, params: SessionParams) -> SessionStatu
 
 async def update(service: Service, _call: Call, params: SessionUpdateParams) -> Session:
     session = service.session(params.session_id)
+    if params.settings is not UNSET:
+        check_settings(service, params.settings)
 
     def job(db: apsw.Connection) -> SessionRow:
         row = table.get(db, session.id)
@@ -128,10 +135,15 @@ async def update(service: Service, _call: Call, params: SessionUpdateParams) -> 
         append_event(db, type="session.updated", session_id=session.id, at_ms=at_ms, data=data)
         return row
 
-    row = await service.store.write(job)
-    session.rules = service.rules(row.settings.visible)
-    session.preferences = service.preferences(row.settings.visible)
-    return await _record(service, row)
+    async def carry_out() -> SessionRow:
+        row = await service.store.write(job)
+        session.rules = service.rules(row.settings.visible)
+        session.preferences = service.preferences(row.settings.visible)
+        if params.settings is not UNSET:
+            await service.webhooks.refresh()
+        return row
+
+    return await _record(service, await service.see_through(carry_out))
 
 
 # What a promise of safety must not be: accepted, and not kept. Each goes when its feature comes.
@@ -259,6 +271,7 @@ async def delete(service: Service, _call: Call, params: SessionDeleteParams) -> 
             await session.stopped()
             path = await backup.back_up_session(service, session.id) if params.backup else None
             await service.store.write(lambda db: table.delete(db, session.id, now_ms()))
+            await service.webhooks.refresh()
             service.fleet.forget(session.id)
             service.activity.pop(session.id, None)
             await service.fleet.remove_files(session.id)

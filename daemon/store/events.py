@@ -90,10 +90,11 @@ def read_page(
     after: int,
     limit: int,
     types: Collection[str] | None = None,
-    sessions: Collection[str] | None = None,
+    sessions: Collection[str | None] | None = None,
 ) -> Page:
     """Return up to `limit` events that follow the cursor `after`; 0 is the log's start, wherever that is.
 
+    `sessions` of None alone are the events of no session.
     Raises CURSOR_EXPIRED when what followed the cursor is no longer there. Reading it all in one snapshot is
     up to the caller (a transaction).
     """
@@ -115,7 +116,7 @@ def _select(
     after: int,
     limit: int,
     types: Collection[str] | None,
-    sessions: Collection[str] | None,
+    sessions: Collection[str | None] | None,
 ) -> tuple[Event, ...]:
     where = ["e.seq > ?"]
     bindings: list[Any] = [after]
@@ -123,12 +124,12 @@ def _select(
         where.append("e.type IN (SELECT value FROM json_each(?))")
         bindings.append(to_json(sorted(types)))
     if sessions is not None and len(sessions) == 1:
-        where.append("e.session_id = ?")
+        where.append("e.session_id IS ?")
         bindings.extend(sessions)
     elif sessions is not None:
         # The + keeps to the order of seq: a page of many sessions is found sooner along the log.
         where.append("+e.session_id IN (SELECT value FROM json_each(?))")
-        bindings.append(to_json(sorted(sessions)))
+        bindings.append(to_json([*sessions]))
     bindings.append(limit)
     found: list[tuple[Any, ...]] = db.execute(
         f"""SELECT e.seq, e.at, e.type, e.session_id, e.data, {MESSAGE_COLUMNS}

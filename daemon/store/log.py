@@ -129,7 +129,7 @@ class EventLog:
         after: int = 0,
         limit: int = 100,
         types: Collection[str] | None = None,
-        sessions: Collection[str] | None = None,
+        sessions: Collection[str | None] | None = None,
     ) -> Page:
         """Return up to `limit` events that follow `after` (0: the log's start).
 

@@ -14,6 +14,7 @@ from protocol.models import SessionStatus, StoredSettings
 
 from .events import append_event
 from .records import SESSION_COLUMNS, SessionRow, session_row, to_json
+from .webhooks import follow_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,8 @@ def insert(
     )
     if not db.changes():
         raise RpcError("SESSION_EXISTS", sessionId=id)
+    if settings is not None:
+        follow_settings(db, id, settings, at_ms)
     append_event(db, type="session.created", session_id=id, at_ms=at_ms, data=SessionData(name=name))
     return get(db, id)
 
@@ -129,7 +132,10 @@ def update(db: apsw.Connection, session_id: str, at_ms: int, **changes: Unpack[C
         f"UPDATE sessions SET {columns} WHERE id = ?",  # noqa: S608  names that were just checked
         (*values.values(), at_ms, session_id),
     )
-    return get(db, session_id)
+    row = get(db, session_id)
+    if "settings" in changes:
+        follow_settings(db, session_id, row.settings, at_ms)
+    return row
 
 
 def set_status(

@@ -101,6 +101,19 @@ from .sessions import (
     merge,
 )
 from .stats import DayStats, Performance, SessionStatsParams, SessionStatsResult, Stats
+from .webhooks import (
+    DeadLetter,
+    Webhook,
+    WebhookAttempt,
+    WebhookCreateParams,
+    WebhookDeleteResult,
+    WebhookListParams,
+    WebhookListResult,
+    WebhookParams,
+    WebhookReplayParams,
+    WebhookReplayResult,
+    WebhookSource,
+)
 
 __all__ = [
     "CONTENTS",
@@ -114,6 +127,7 @@ __all__ = [
     "ContactCard",
     "ContactListResult",
     "DayStats",
+    "DeadLetter",
     "Desired",
     "Direction",
     "EventNotification",
@@ -196,6 +210,16 @@ __all__ = [
     "StoredSettings",
     "TerminateResult",
     "Time",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCreateParams",
+    "WebhookDeleteResult",
+    "WebhookListParams",
+    "WebhookListResult",
+    "WebhookParams",
+    "WebhookReplayParams",
+    "WebhookReplayResult",
+    "WebhookSource",
     "WhatsAppCallParams",
     "WhatsAppFunctionsResult",
     "WhoamiResult",

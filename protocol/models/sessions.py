@@ -10,7 +10,6 @@ from protocol.address import parse_recipient
 from .base import (
     Description,
     Desired,
-    EventType,
     FieldError,
     Limit,
     Name,
@@ -26,12 +25,10 @@ from .base import (
     TimeoutS,
     check,
 )
+from .webhooks import WebhookEvents, WebhookSecret, WebhookUrl
 
 Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
-WebhookUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$(?!\n)", max_length=2048)]
-WebhookEvents = Annotated[tuple[EventType, ...], Meta(description="Which events; none named: all")]
-WebhookSecret = Annotated[str, Meta(min_length=1, max_length=512)]
 Proxy = Annotated[
     str,
     Meta(

@@ -64,6 +64,8 @@ GIVEN: dict[str, dict[str, object]] = {
     "number.check": {"phoneNumber": "+49 151 12345678"},
     "session.pair": {"phoneNumber": "+49 151 12345678"},
     "whatsapp.call": {"function": "chat.archive"},
+    "webhook.create": {"headers": {"X-Shop": "1"}},
+    "webhook.replay": {"after": None},
 }
 
 
@@ -136,6 +138,12 @@ def test_garbage_is_refused_with_a_path(name: str, data: st.DataObject) -> None:
         ("message.list", {"sessionId": "a", "since": "yesterday"}, "$.since"),
         ("message.list", {"sessionId": "a", "chatId": "x"}, "$.chatId"),
         ("events.subscribe", {"types": ["session.state"]}, "$.types[0]"),
+        ("webhook.create", {"url": "ftp://a"}, "$.url"),
+        ("webhook.create", {"url": "https://a", "headers": {"a b": "1"}}, "$.headers"),
+        ("webhook.create", {"url": "https://a", "headers": {"A": "1\r\nB: 2"}}, "$.headers"),
+        ("webhook.create", {"url": "https://a", "headers": {"Webhook-Id": "1"}}, "$.headers"),
+        ("webhook.create", {"url": "https://a", "headers": {"host": "b"}}, "$.headers"),
+        ("webhook.replay", {"webhookId": "a", "after": 1, "deadLetterId": 1}, "$.after"),
         ("daemon.health", {"verbose": True}, "$.verbose"),
         ("daemon.health", [], "$"),
     ],
