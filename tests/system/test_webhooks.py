@@ -11,6 +11,8 @@ import trio
 from standardwebhooks import Webhook
 
 from tests.daemon.webhooks.receiver import Answer, Receiver, Request, certificate
+from tests.simulator import Simulator
+from tests.system.conftest import ADA, SHOP
 from tests.system.wasupd import Caller, Wasupd
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  the specification's example
@@ -90,6 +92,28 @@ async def test_nothing_is_lost_whoever_is_killed(
         assert list(dict.fromkeys(seqs)) == [e["seq"] for e in events if e["sessionId"] == session]
     assert SECRET not in killable.log.read_text()
     assert [line for line in killable.logged() if line["level"] in ("error", "critical")] == []
+
+
+@pytest.mark.chrome
+async def test_what_is_said_is_told(sim: Simulator, wasupd: Wasupd, call: Caller) -> None:
+    """A message that comes and one that goes, to the webhook of the session's settings."""
+    shop = sim.phone(SHOP)
+    receiver = Receiver()
+    async with receiver.serve() as url:
+        wanted = ["message.received", "message.delivered"]
+        settings = {"webhookUrl": url, "webhookEvents": wanted, "webhookSecret": SECRET}
+        await call.create("shop", settings=settings)
+        await call.link("shop", shop)
+        shop.receive(ADA, "Hello shop")
+        await receiver.until(lambda: receiver.requests)
+        await call.send("shop", ADA, "Hello Ada", wait="delivered")
+        await receiver.until(lambda: len(receiver.requests) == 2)
+        logged = (await call("events.list", sessions=["shop"], types=wanted, limit=1000))["events"]
+    told = [Webhook(SECRET).verify(request.body, request.headers) for request in receiver.requests]
+    assert told == logged
+    assert [event["data"]["message"]["text"] for event in told] == ["Hello shop", "Hello Ada"]
+    text = wasupd.log.read_text()
+    assert not any(secret in text for secret in (SECRET, "Hello shop", url))
 
 
 async def _rename(call: Caller, dice: random.Random) -> None:
