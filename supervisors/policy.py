@@ -23,7 +23,7 @@ class Ledger:
 
     def within(self, window: float, now: float) -> tuple[float, ...]:
         """Return the restarts that lie less than `window` seconds before `now`, planned ones included."""
-        return tuple(at for at in self.restarts if now - at < window)
+        return tuple(at for at in self.restarts if at + window > now)
 
 
 def restored(restarts_ms: Sequence[int], wall_ms: int, now: float) -> Ledger:
