@@ -4,7 +4,6 @@ import io
 import os
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -13,8 +12,11 @@ import trio
 
 from daemon.journal import now_ms
 from daemon.service import Service
-from daemon.store import message_record, messages, sessions
+from daemon.store import SessionRow, message_record, sessions
+from daemon.store.records import MESSAGE_COLUMNS, message_row
 from protocol.errors import RpcError
+from protocol.models import EXPORT_FORMAT, EXPORT_VERSION, ExportedSession, ExportHeader
+from protocol.times import rfc3339
 
 # What Chrome makes anew by itself; everything else of a profile is kept.
 _CACHES = frozenset(
@@ -32,13 +34,13 @@ _CACHES = frozenset(
         "component_crx_cache",
     }
 )
-_PAGE = 500
 
 
 async def back_up_session(service: Service, session_id: str) -> Path:
     """Write a stopped session into `backups/` of the state directory; return the archive's path.
 
-    The archive (`.tar.gz`, 0600) holds `session.json`, `messages.jsonl` and `profile/` without its caches.
+    The archive (`.tar.gz`, 0600) holds `session.json`, `messages.jsonl` (which `wasupctl import`
+    reads) and `profile/` without its caches.
 
     Cancelled, it stops between two files, and leaves nothing.
 
@@ -60,31 +62,41 @@ async def back_up_session(service: Service, session_id: str) -> Path:
             "settings": row.settings.visible,
         }
     )
-    told = await service.store.read(lambda db: b"".join(_lines(db, session_id)))
+    told = path.with_suffix(".messages")
     try:
-        await trio.to_thread.run_sync(
-            _write, path, profile, {"session.json": described, "messages.jsonl": told}
-        )
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await service.store.read(lambda db: _write_messages(db, row, told))
+        await trio.to_thread.run_sync(_write, path, profile, {"session.json": described}, told)
     except OSError as error:
         raise RpcError(
             "STORE_FULL", f"The backup cannot be written ({error.strerror}): nothing was deleted"
         ) from None
-    service.backed_up_at_ms = now_ms()
+    finally:
+        told.unlink(missing_ok=True)
     return path
 
 
-def _lines(db: apsw.Connection, session_id: str) -> Iterator[bytes]:
-    cursor = None
-    while True:
-        rows, cursor = messages.list_(db, session_id, cursor=cursor, limit=_PAGE)
+def _write_messages(db: apsw.Connection, session: SessionRow, path: Path) -> None:
+    """Write the session's messages as `wasupctl import` reads them, the oldest first."""
+    count: int = db.execute("SELECT count(*) FROM messages WHERE session_id = ?", (session.id,)).get
+    header = ExportHeader(
+        format=EXPORT_FORMAT,
+        version=EXPORT_VERSION,
+        session=ExportedSession(id=session.id, name=session.name, phone_number=session.phone_number),
+        exported_at=rfc3339(now_ms()),
+        messages=count,
+    )
+    rows = db.execute(
+        f"SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.session_id = ? ORDER BY m.at, m.ref",  # noqa: S608
+        (session.id,),
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(msgspec.json.encode(header) + b"\n")
         for row in rows:
-            yield msgspec.json.encode(message_record(row)) + b"\n"
-        if cursor is None:
-            return
+            out.write(msgspec.json.encode(message_record(message_row(row))) + b"\n")
 
 
-def _write(path: Path, profile: Path, texts: dict[str, bytes]) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _write(path: Path, profile: Path, texts: dict[str, bytes], told: Path) -> None:
     unfinished = path.with_suffix(".part")
     try:
         fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -94,6 +106,7 @@ def _write(path: Path, profile: Path, texts: dict[str, bytes]) -> None:
                     entry = tarfile.TarInfo(name)
                     entry.size, entry.mode, entry.mtime = len(text), 0o600, int(time.time())
                     archive.addfile(entry, io.BytesIO(text))
+                archive.add(told, "messages.jsonl")
                 if profile.is_dir():
                     archive.add(profile, "profile", filter=_kept)
             out.flush()

@@ -95,6 +95,14 @@ class WebhooksSettings:
 
 
 @attrs.frozen(kw_only=True)
+class BackupSettings:
+    """`[backup]`: copies of the store that are made by themselves; `interval_hours` 0 = none."""
+
+    interval_hours: float
+    keep: int
+
+
+@attrs.frozen(kw_only=True)
 class LogSettings:
     """`[log]`: what is logged, and how it is written."""
 
@@ -115,6 +123,7 @@ class Config:
     messages: MessagesSettings
     events: EventsSettings
     webhooks: WebhooksSettings
+    backup: BackupSettings
     log: LogSettings
 
 
@@ -283,6 +292,7 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
         messages=_table(MessagesSettings, "messages", values),
         events=_table(EventsSettings, "events", values),
         webhooks=_webhooks(values, source),
+        backup=_table(BackupSettings, "backup", values),
         log=_table(LogSettings, "log", values),
     )
 

@@ -122,6 +122,10 @@ TABLES: Final = {
         "Events POSTed to programs elsewhere, signed as Standard Webhooks ask. Here stand one webhook for "
         "everything and the rules for all; sessions have theirs (webhookUrl), and webhook.create makes more."
     ),
+    "backup": (
+        "Copies of the store (sessions, messages, events; no logins) that are made by themselves, into "
+        "backups/ of the state directory. docs/backup.md says how one is put back."
+    ),
     "log": "The daemon's own log, on standard error.",
 }
 """Every table, in the order of the example file, and what it is about."""
@@ -320,6 +324,18 @@ KEYS: Final = (
         [],
         "Link-local addresses and those of a cloud's metadata that webhooks may go to all the same, such as "
         '"169.254.10.0/24".',
+    ),
+    Key(
+        "backup.interval_hours",
+        Kind("a number of hours from 0 to 8760", lambda v: type(v) in (int, float) and 0 <= v <= 8760),  # type: ignore[operator]  # checked
+        0,
+        "How often a copy is made; 0: never by itself.",
+    ),
+    Key(
+        "backup.keep",
+        _integer(1, 10_000),
+        7,
+        "How many of these copies are kept; the oldest ones go. Copies made on request are never removed.",
     ),
     Key(
         "log.level",

@@ -12,6 +12,7 @@ import trio
 
 from daemon import config as configuration
 from daemon import listener, logs
+from daemon.backups import Backups
 from daemon.config import Config
 from daemon.handlers import handlers
 from daemon.journal import now_ms
@@ -19,7 +20,7 @@ from daemon.media import MediaFiles
 from daemon.outgoing import Limits
 from daemon.server import Server
 from daemon.service import Service, journal_of
-from daemon.store import Store, messages, open_store, sessions
+from daemon.store import Pending, Store, messages, open_store, sessions
 from daemon.store.events import append_event, expire
 from daemon.webhooks.hooks import Webhooks
 from protocol.models import EventType
@@ -35,6 +36,7 @@ STOP_CLIENTS_S = 2.0
 EXPIRE_EVERY_S = 3600.0
 # How long clients wait for the first records, which a full disk does not take.
 RESTORE_S = 5.0
+_HOUR_S = 3600.0
 _DAY_MS = 86_400_000
 
 
@@ -62,6 +64,8 @@ async def _serve(
     activity: dict[str, int] = {}
     sessions_dir = config.state_dir / "sessions"
     files = MediaFiles(sessions_dir)
+    backups = Backups(store, config.state_dir / "backups")
+    await backups.load()
     fleet = Fleet(
         config.supervisor, sessions_dir, journal_of(store, files, activity, config.messages.retry_limit)
     )
@@ -75,6 +79,7 @@ async def _serve(
             store=store,
             fleet=fleet,
             files=files,
+            backups=backups,
             nursery=nursery,
             activity=activity,
             reload=lambda: _reload(config, server),
@@ -92,10 +97,14 @@ async def _serve(
         await nursery.start(_take_signals, service)
         _log.info("startup_cleanup_began", sessions_dir=str(config.state_dir / "sessions"))
         _log.info("startup_cleanup_ended", orphans_killed=await fleet.end_orphans())
-        await _log_event(store, "daemon.started")
+        _log_event(store, "daemon.started")
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)
         nursery.start_soon(_expire, config, store)
+        if config.backup.interval_hours:
+            nursery.start_soon(
+                backups.keep_making, config.backup.interval_hours * _HOUR_S, config.backup.keep
+            )
         await nursery.start(server.serve, sock)
         _log.info("daemon_ready", socket=str(config.rpc.socket), sessions=len(fleet))
         task_status.started()
@@ -103,7 +112,8 @@ async def _serve(
 
         _log.info("daemon_stopping")
         server.refuse()
-        await _log_event(store, "daemon.stopping")
+        with trio.move_on_after(STOP_CLIENTS_S):  # the disk may be full
+            await _log_event(store, "daemon.stopping").wait()
         with trio.move_on_after(STOP_SESSIONS_S) as late:
             await fleet.shut_down()
         if late.cancelled_caught:
@@ -178,10 +188,8 @@ async def _expire(config: Config, store: Store) -> None:
         await trio.sleep(EXPIRE_EVERY_S)
 
 
-async def _log_event(store: Store, kind: EventType) -> None:
-    await store.record(
-        lambda db: append_event(db, type=kind, session_id=None, at_ms=now_ms(), data={})
-    ).wait()
+def _log_event(store: Store, kind: EventType) -> Pending[int]:
+    return store.record(lambda db: append_event(db, type=kind, session_id=None, at_ms=now_ms(), data={}))
 
 
 @contextlib.asynccontextmanager

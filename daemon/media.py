@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import mimetypes
 import os
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ _USUAL = {
     "document": "application/octet-stream",
     "sticker": "image/webp",
 }
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _VOICE_NOTE = "audio/ogg; codecs=opus"
 
 
@@ -47,8 +49,13 @@ class MediaFiles:
         self._sessions_dir = sessions_dir
 
     def path(self, session_id: str, message_id: str) -> Path:
-        """Return where the message's file is, or would be."""
-        return self._sessions_dir / session_id / "media" / message_id
+        """Return where the message's file is, or would be: in the session's directory, whatever the id."""
+        name = (
+            message_id
+            if _FILE_NAME.fullmatch(message_id)
+            else hashlib.sha256(message_id.encode()).hexdigest()
+        )
+        return self._sessions_dir / session_id / "media" / name
 
     async def keep(self, session_id: str, message_id: str, data: bytes) -> None:
         """Write a file durably.

@@ -8,6 +8,7 @@ import attrs
 import outcome
 import trio
 
+from daemon.backups import Backups
 from daemon.config import Config
 from daemon.journal import StoreJournal, now_ms
 from daemon.media import MediaFiles
@@ -36,6 +37,7 @@ class Service:
     store: Store
     fleet: Fleet
     files: MediaFiles
+    backups: Backups
     nursery: trio.Nursery
     activity: dict[str, int]
     reload: Callable[[], Config]
@@ -43,7 +45,6 @@ class Service:
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)
-    backed_up_at_ms: int | None = None
 
     def session(self, session_id: str) -> Session:
         """Return the session's supervisor. Raises SESSION_NOT_FOUND."""

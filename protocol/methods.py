@@ -256,6 +256,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 "Take a message out of the queue",
             ),
             Method(
+                "message.import",
+                m.MessageImportParams,
+                m.MessageImportResult,
+                (*_NO_SESSION, "STORE_FULL"),
+                "admin",
+                "Take messages of the past in; known ones stay as they are, nothing is sent or told",
+            ),
+            Method(
                 "message.download",
                 m.MessageParams,
                 m.MessageDownloadResult,
@@ -427,6 +435,22 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 (),
                 "admin",
                 "Read the configuration again, as SIGHUP does",
+            ),
+            Method(
+                "daemon.backup",
+                m.NoParams,
+                m.BackupResult,
+                ("STORE_FULL",),
+                "admin",
+                "Copy the store while it is in use",
+            ),
+            Method(
+                "daemon.forceCleanup",
+                m.ForceCleanupParams,
+                m.ForceCleanupResult,
+                ("STORE_FULL",),
+                "admin",
+                "Wipe every session, after a backup of all",
             ),
             Method("daemon.shutdown", m.NoParams, m.ShutdownResult, (), "admin", "Stop the daemon in order"),
             Method(

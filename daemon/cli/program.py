@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from protocol.client.errors import CallTimeout, ConnectionLost, DaemonUnreachable
 from protocol.errors import RpcError
 
-from . import lifecycle, link, messages, service, sessions, watch
+from . import history, lifecycle, link, messages, service, sessions, upkeep, watch
 from .failures import INTERRUPTED, OK, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE, Failure
 from .invocation import STDIN, Invocation
 from .output import tell
@@ -157,11 +157,15 @@ def _commands() -> dict[str, dict[str, Callable[..., None]]]:
             "send": messages.send,
             "messages": messages.messages,
             "watch": watch.watch,
+            "export": history.export,
+            "import": history.import_,
         },
         "Daemon": {
             "health": service.health,
             "whoami": service.whoami,
             "call": service.call,
+            "backup": upkeep.backup,
+            "force-cleanup": upkeep.force_cleanup,
             "shutdown": service.shutdown,
         },
     }

@@ -62,6 +62,7 @@ def health(*, at: At) -> None:
                     [
                         f"{store['path']}: {size(store['bytes'])}, {store['messages']} messages,"
                         f" {store['events']} events"
+                        + (f", {size(store['freeBytes'])} free" if "freeBytes" in store else "")
                     ],
                 ),
                 ("Browser", [f"{browser['path']}, {version}, {sandbox}" if browser.get("path") else "none"]),

@@ -5,7 +5,19 @@ from functools import partial
 from typing import Any
 
 from daemon.dispatch import Handlers
-from daemon.handlers import actions, events, linking, messages, reach, rpc, sessions, stats, upkeep, webhooks
+from daemon.handlers import (
+    actions,
+    events,
+    history,
+    linking,
+    messages,
+    reach,
+    rpc,
+    sessions,
+    stats,
+    upkeep,
+    webhooks,
+)
 from daemon.handlers import daemon as daemon_methods
 from daemon.service import Service
 
@@ -32,6 +44,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "message.send": messages.send,
     "message.get": messages.get,
     "message.list": messages.list_,
+    "message.import": history.import_,
     "message.retry": actions.retry,
     "message.cancel": actions.cancel,
     "message.download": actions.download,
@@ -57,6 +70,8 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "daemon.health": daemon_methods.health,
     "daemon.metrics": daemon_methods.metrics,
     "daemon.whoami": daemon_methods.whoami,
+    "daemon.backup": history.backup,
+    "daemon.forceCleanup": history.force_cleanup,
     "daemon.shutdown": daemon_methods.shutdown,
     "daemon.reloadConfig": daemon_methods.reload_config,
     "rpc.discover": rpc.discover,

@@ -1,5 +1,6 @@
 """daemon.*: the daemon as a whole."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import trio
 from daemon.config import ConfigError
 from daemon.dispatch import Call, Reply
 from daemon.service import Service
-from daemon.store import messages
+from daemon.store import history, messages
 from protocol.errors import ERRORS, RpcError
 from protocol.models import (
     SESSION_STATUSES,
@@ -33,10 +34,14 @@ from supervisors.whatsapp import library
 # Reasons that somebody must do something about, whatever the status.
 _TROUBLES = (machine.LOGGED_OUT, machine.PHONE_NUMBER_IN_USE)
 
+LOW_BYTES = 512 * 2**20
+"""Less room than this is told as a problem: a browser's profile grows to as much."""
+
 
 async def health(service: Service, _call: Call, _params: NoParams) -> Health:
     statuses = Counter(session.told.status for session in service.fleet)
-    problems = tuple(_problems(service))
+    free = shutil.disk_usage(service.store.path.parent).free
+    problems = tuple(_problems(service, free))
     return Health(
         status="degraded" if problems else "ok",
         version=service.version,
@@ -45,40 +50,69 @@ async def health(service: Service, _call: Call, _params: NoParams) -> Health:
             max_sessions=service.config.sessions.max, event_retain_days=service.config.events.retain_days
         ),
         sessions={status: statuses[status] for status in SESSION_STATUSES},
-        store=await _store(service),
+        store=await _store(service, free),
         browser=HealthBrowser(
             path=str(service.fleet.browser.path) if service.fleet.browser else None,
             version=service.fleet.browser.version if service.fleet.browser else None,
             sandbox=bool(service.fleet.sandboxed),
         ),
         page=HealthPage(library=library.NAME, version=service.fleet.library_version),
-        last_backup=None if service.backed_up_at_ms is None else rfc3339(service.backed_up_at_ms),
+        last_backup=_time(service.backups.last_ms),
         problems=problems,
     )
 
 
-async def _store(service: Service) -> HealthStore:
-    def figures(db: apsw.Connection) -> tuple[int, int]:
+async def _store(service: Service, free: int) -> HealthStore:
+    def figures(db: apsw.Connection) -> tuple[int, int, int | None]:
         events: int = db.execute("SELECT count(*) FROM events").get
-        return messages.count(db), events
+        return messages.count(db), events, history.oldest_message(db)
 
-    stored, logged = await service.store.read(figures)
+    stored, logged, oldest = await service.store.read(figures)
     path = trio.Path(service.store.path)
     size = 0
     for part in (path, path.with_name(path.name + "-wal")):
         if await part.exists():
             size += (await part.stat()).st_size
     return HealthStore(
-        path=str(path), bytes=size, messages=stored, events=logged, oldest=service.store.log.oldest
+        path=str(path),
+        bytes=size,
+        messages=stored,
+        events=logged,
+        oldest=service.store.log.oldest,
+        oldest_message=_time(oldest),
+        free_bytes=free,
+        checking=service.store.checking,
     )
 
 
-def _problems(service: Service) -> list[Problem]:
-    found = []
-    if service.store.trouble is not None:
-        found.append(
-            Problem(code="STORE_FULL", message=service.store.trouble, action=ERRORS["STORE_FULL"].action)
+def _time(at_ms: int | None) -> str | None:
+    return None if at_ms is None else rfc3339(at_ms)
+
+
+def _store_problems(service: Service, free: int) -> Iterator[Problem]:
+    if service.store.checking:
+        yield Problem(
+            code="STORE_CHECKING",
+            message="The store is checked after an end that was not orderly; what is written waits for that",
         )
+    if service.store.trouble is not None:
+        yield Problem(code="STORE_FULL", message=service.store.trouble, action=ERRORS["STORE_FULL"].action)
+    elif free < LOW_BYTES:
+        yield Problem(
+            code="DISK_LOW",
+            message=f"{free // 2**20} MiB are left on the disk of {service.store.path.parent}",
+            action="Free space, or move the state directory to a larger disk.",
+        )
+    if service.backups.failure is not None:
+        yield Problem(
+            code="BACKUP_FAILED",
+            message=service.backups.failure,
+            action="Free space, or make backups/ of the state directory writable; then daemon.backup.",
+        )
+
+
+def _problems(service: Service, free: int) -> list[Problem]:
+    found = list(_store_problems(service, free))
     if service.fleet.sandboxed is False:
         found.append(
             Problem(

@@ -2,6 +2,7 @@
 
 import math
 import secrets
+import shutil
 import time
 from typing import Any
 
@@ -50,6 +51,9 @@ from supervisors import session as supervised
 from supervisors.machine import Phase, State
 
 _log = structlog.get_logger(__name__)
+
+LEAST_FREE_BYTES = 2**20
+"""Without as much room on the disk no browser is started: it could not even write its lock."""
 
 
 async def create(service: Service, call: Call, params: SessionCreateParams) -> Session:
@@ -183,6 +187,8 @@ async def _start(
     session = service.session(params.session_id)
     if service.store.trouble is not None:
         raise RpcError("STORE_FULL", service.store.trouble)
+    if shutil.disk_usage(service.store.path.parent).free < LEAST_FREE_BYTES:
+        raise RpcError("STORE_FULL", "There is no room on the disk for a browser's profile")
     try:
         session.give(command)
     except RpcError as error:
@@ -270,16 +276,21 @@ async def delete(service: Service, _call: Call, params: SessionDeleteParams) -> 
             session.give(machine.Stop())
             await session.stopped()
             path = await backup.back_up_session(service, session.id) if params.backup else None
-            await service.store.write(lambda db: table.delete(db, session.id, now_ms()))
-            await service.webhooks.refresh()
-            service.fleet.forget(session.id)
-            service.activity.pop(session.id, None)
-            await service.fleet.remove_files(session.id)
+            await remove(service, session.id)
         finally:
             service.deleting.discard(session.id)
         return SessionDeleteResult(backup=None if path is None else str(path))
 
     return await service.see_through(carry_out)
+
+
+async def remove(service: Service, session_id: str) -> None:
+    """Remove a stopped session that is being deleted: its rows, its supervisor, its files."""
+    await service.store.write(lambda db: table.delete(db, session_id, now_ms()))
+    await service.webhooks.refresh()
+    service.fleet.forget(session_id)
+    service.activity.pop(session_id, None)
+    await service.fleet.remove_files(session_id)
 
 
 async def _get(service: Service, session_id: str) -> Session:

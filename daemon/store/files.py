@@ -19,10 +19,18 @@ from .errors import StoreError
 from .migrations import migrate, scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["APPLICATION_ID", "FileLock", "connect_reader", "connect_writer", "prepare"]
+__all__ = [
+    "APPLICATION_ID",
+    "FileLock",
+    "check_pages",
+    "connect_reader",
+    "connect_writer",
+    "keep_as_it_is",
+    "prepare",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +38,7 @@ APPLICATION_ID: Final = 0x77617375  # "wasu", in the header of every store
 _MAGIC: Final = b"SQLite format 3\x00"
 _BUSY_MS: Final = 5000
 _IN_USE: Final = "in use by process"
+_STEPS: Final = 100_000  # of SQLite's, between two looks at whether a check is still wanted
 
 
 class FileLock:
@@ -50,6 +59,8 @@ class FileLock:
                 ) from None
             os.fchmod(self._fd, 0o600)
             self.was_clean: Final = self._note() == "clean"
+            self.unchecked = False
+            """Whether the store's pages are to be read before it is written."""
         except BaseException:
             os.close(self._fd)
             raise
@@ -75,11 +86,12 @@ class FileLock:
             os.close(self._fd)
 
 
-def prepare(path: Path) -> FileLock:
+def prepare(path: Path, background_bytes: float = float("inf")) -> FileLock:
     """Make `path` a store of this version, ready for `connect_writer`, and hold its lock.
 
-    Directories that are missing are made (0700). Raises `StoreError`: held by another process, not a store,
-    made by a newer version, corrupt (all pages are read when the last user did not close it), unreadable.
+    Directories that are missing are made (0700). All pages are read when the last user did not close it; a
+    file from `background_bytes` on may be left `unchecked`: then `check_pages` comes before the first write.
+    Raises `StoreError`: held by another process, not a store, made by a newer version, corrupt, unreadable.
     """
     try:
         _make_directory(path.parent)
@@ -90,10 +102,14 @@ def prepare(path: Path) -> FileLock:
         if not _refuse_foreign(path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         elif not lock.was_clean or path.with_name(f"{path.name}-wal").exists():
-            _refuse_corrupt(path)
+            large = path.stat().st_size >= background_bytes
+            lock.unchecked = large and _is_current(path)
+            if not lock.unchecked:
+                check_pages(path)
         path.chmod(0o600)
         lock.mark_in_use()
-        _migrate(path)
+        if not lock.unchecked:
+            _migrate(path)
     except BaseException as error:
         lock.release(clean=False)
         if isinstance(error, OSError):
@@ -152,13 +168,33 @@ def _refuse_newer(path: Path, version: int) -> None:
         )
 
 
-def _refuse_corrupt(path: Path) -> None:
+def check_pages(path: Path, wanted: Callable[[], bool] = lambda: True) -> None:
     """Read every page, after an end that was not orderly. Raises `StoreError` for damage; writes nothing.
+
+    Ends early, without a result, once `wanted` says no.
+    """
+    log.info("store_check_started", path=str(path))
+    found = _ask(path, "PRAGMA quick_check(1)", wanted)
+    if found is None:
+        log.info("store_check_ended_early", path=str(path))
+    elif found != "ok":
+        raise StoreError(f"{path}: damaged: {found}. {_RESTORE}")
+    else:
+        log.info("store_check_passed", path=str(path))
+
+
+def _is_current(path: Path) -> bool:
+    """Whether the schema can be read, and is this version's: nothing has to be written before reading."""
+    _ask(path, "SELECT count(*) FROM sqlite_schema")
+    return _ask(path, "PRAGMA user_version") == str(len(scripts()))
+
+
+def _ask(path: Path, question: str, wanted: Callable[[], bool] = lambda: True) -> str | None:
+    """Return the first value of an answer, None when it is no longer wanted; nothing is written.
 
     Where there is a write-ahead log, closing would copy it into the very file that is refused, without
     NO_CKPT_ON_CLOSE; where there is none, `immutable` keeps SQLite from making one.
     """
-    log.info("store_check_started", path=str(path))
     shared = path.with_name(f"{path.name}-shm")
     had_shared = shared.exists()
     immutable = "" if path.with_name(f"{path.name}-wal").exists() else "?immutable=1"
@@ -167,8 +203,11 @@ def _refuse_corrupt(path: Path) -> None:
         with _closing(f"{path.absolute().as_uri()}{immutable}", flags) as db:
             db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             db.pragma("query_only", True)
+            db.set_progress_handler(lambda: not wanted(), _STEPS)
             _refuse_newer(path, int(db.pragma("user_version")))
-            found = [str(row[0]) for row in db.execute("PRAGMA quick_check(1)")]
+            return str(db.execute(question).get)
+    except apsw.InterruptError:
+        return None
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise StoreError(f"{path}: damaged: {error}. {_RESTORE}") from error
     except apsw.Error as error:
@@ -176,8 +215,6 @@ def _refuse_corrupt(path: Path) -> None:
     finally:
         if not had_shared:
             shared.unlink(missing_ok=True)
-    if found != ["ok"]:
-        raise StoreError(f"{path}: damaged: {found[0]}. {_RESTORE}")
 
 
 def _migrate(path: Path) -> None:
@@ -230,6 +267,11 @@ def connect_writer(path: Path) -> apsw.Connection:
         db.close()
         raise
     return db
+
+
+def keep_as_it_is(db: apsw.Connection, wanted: bool) -> None:
+    """Have closing `db` leave the file alone, or not: else the last to close copies the log into it."""
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted)
 
 
 def connect_reader(path: Path) -> apsw.Connection:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 import trio
 
-from .files import FileLock, connect_writer, prepare
+from .copies import copy_store
+from .errors import StoreError
+from .files import FileLock, check_pages, connect_writer, keep_as_it_is, prepare
 from .log import RING_EVENTS, Committed, EventLog
 from .readers import Readers
 from .writer import Pending, Writer
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
     import apsw
 
-__all__ = ["Store", "open_store"]
+__all__ = ["CHECK_IN_BACKGROUND_BYTES", "Store", "open_store"]
+
+CHECK_IN_BACKGROUND_BYTES = 64 * 2**20
+"""From this size on a store answers while its pages are checked: it takes seconds, on a slow disk minutes."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +48,11 @@ class Store:
     def trouble(self) -> str | None:
         """Why records wait in memory, None while the disk takes them."""
         return self._writer.trouble
+
+    @property
+    def checking(self) -> bool:
+        """Whether the pages are being read after an end that was not orderly: writes wait for that."""
+        return self._writer.held
 
     @property
     def waiting(self) -> int:
@@ -79,6 +89,10 @@ class Store:
         """
         return await self._readers.read(query)
 
+    async def copy(self, target: Path) -> int:
+        """Write a copy of one moment to a new file, while the store is in use; see `copy_store`."""
+        return await trio.to_thread.run_sync(copy_store, self.path, target)
+
 
 @asynccontextmanager
 async def open_store(
@@ -89,44 +103,76 @@ async def open_store(
     retry_s: float = 1.0,
     close_s: float = 5.0,
     ring_events: int = RING_EVENTS,
+    background_bytes: int = CHECK_IN_BACKGROUND_BYTES,
 ) -> AsyncIterator[Store]:
     """Open the store at `path` (made if missing: file 0600, directories 0700) for as long as the block lasts.
 
     Raises `StoreError` for a file that is refused: in use, damaged, newer than this daemon, no store at
     all; it is left as it is. A file found to be damaged later raises it from the block, which is cancelled.
     At the end, or when cancelled, what is queued is committed first, for at most `close_s` seconds.
+    A file from `background_bytes` on that was not closed in order is checked while it is read from; writes
+    wait until it has passed, and damage that is found raises as above, before anything was written.
     `retry_s` is how often a full disk is tried again. What the block raises comes out in an exception group
     (a nursery).
     """
-    lock, db = await trio.to_thread.run_sync(_open, path)
+    lock, db = await trio.to_thread.run_sync(_open, path, background_bytes)
     pool = Readers(path, readers)
     events = EventLog(pool.read, ring_events)
     writer = Writer(
         str(path), db, events.collect, events.publish, write_limit, retry_s=retry_s, close_s=close_s
     )
+    writer.held = lock.unchecked
+    checking = trio.CancelScope()
+
+    async def check() -> None:
+        with checking:
+            try:
+                await trio.to_thread.run_sync(check_pages, path, _is_wanted)
+            except StoreError:
+                writer.damaged = True
+                raise
+            if not checking.cancel_called:
+                await trio.to_thread.run_sync(keep_as_it_is, db, False)
+                writer.release()
+
     try:
         await trio.to_thread.run_sync(events.begin, db)
         log.info("store_opened", path=str(path), oldest=events.oldest, latest=events.latest)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
+            if writer.held:
+                nursery.start_soon(check)
             try:
                 yield Store(path, writer, pool, events)
             finally:
+                checking.cancel()
                 writer.stop()
     finally:
         events.close()
         with trio.move_on_after(close_s, shield=True):
-            await trio.to_thread.run_sync(_close, pool, db, lock, not writer.damaged)
+            clean = not writer.damaged and not writer.held
+            await trio.to_thread.run_sync(_close, pool, db, lock, clean)
         log.info("store_closed", path=str(path))
 
 
-def _open(path: Path) -> tuple[FileLock, apsw.Connection]:
-    lock = prepare(path)
+def _is_wanted() -> bool:
+    """Whether the task that waits for this thread still does."""
     try:
-        return lock, connect_writer(path)
+        trio.from_thread.check_cancelled()
+    except trio.Cancelled:
+        return False
+    return True
+
+
+def _open(path: Path, background_bytes: int) -> tuple[FileLock, apsw.Connection]:
+    lock = prepare(path, background_bytes)
+    try:
+        db = connect_writer(path)
+        keep_as_it_is(db, lock.unchecked)
     except BaseException:
         lock.release(clean=False)
         raise
+    return lock, db
 
 
 def _close(pool: Readers, db: apsw.Connection, lock: FileLock, clean: bool) -> None:

@@ -111,7 +111,8 @@ class Writer(Generic[Found]):
     `collect` runs in that thread at the end of each transaction; what it returns goes to `publish`, on the
     trio thread, after the commit and before the jobs' own waiters are told. At most `write_limit` refusable
     jobs are queued. While the disk refuses, another attempt is made every `retry_s` seconds, and for each
-    new `write`. At the end, `close_s` seconds are given to what is queued.
+    new `write`. At the end, `close_s` seconds are given to what is queued. While it is `held` (set before
+    `run`), all that is queued waits for `release`.
     """
 
     path: str
@@ -123,6 +124,8 @@ class Writer(Generic[Found]):
     close_s: float = 5.0
     trouble: str | None = attrs.field(default=None, init=False)
     damaged: bool = attrs.field(default=False, init=False)
+    held: bool = attrs.field(default=False, init=False)
+    _released: trio.Event = attrs.field(factory=trio.Event, init=False)
     _closing: bool = attrs.field(default=False, init=False)
     _queue: deque[Pending[Any]] = attrs.field(factory=deque, init=False)
     _wake: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -167,10 +170,16 @@ class Writer(Generic[Found]):
             self._wake.set()
         return pending
 
+    def release(self) -> None:
+        """Begin to commit what was held back."""
+        self.held = False
+        self._released.set()
+
     def stop(self) -> None:
         """Take no more jobs, and end when those that are queued are committed."""
         self._closing = True
         self._wake.set()
+        self._released.set()
 
     async def run(self) -> None:
         """Commit what gathers until `stop`.
@@ -180,13 +189,15 @@ class Writer(Generic[Found]):
         """
         try:
             try:
+                if self.held:
+                    await self._released.wait()
                 while not self._closing:
                     await self._gathered()
                     await self._commit_batch()
             finally:
                 self._closing = True
                 with trio.move_on_after(self.close_s, shield=True):
-                    while self._queue and not self.damaged:
+                    while self._queue and not self.damaged and not self.held:
                         await self._commit_batch()
                         if self.trouble is not None:
                             await trio.sleep(self.retry_s)
@@ -194,12 +205,18 @@ class Writer(Generic[Found]):
             self._give_up()
 
     async def _gathered(self) -> None:
-        """Wait for work; for what the disk has refused, wait until it is time to try again."""
+        """Wait for work; for what the disk has refused, wait until it is time to try again.
+
+        Where nothing waits to be tried again, the disk is asked with a page that says what it said before.
+        """
         if self._queue and self.trouble is None:
             return
-        with trio.move_on_after(self.retry_s if self._queue else float("inf")):
+        with trio.move_on_after(float("inf") if self.trouble is None else self.retry_s):
             await self._wake.wait()
         self._wake = trio.Event()
+        if self.trouble is not None and not self._queue and not self._closing:
+            self._room.acquire_nowait()
+            self._queue.append(Pending(_write_a_page, refusable=True))
 
     async def _commit_batch(self) -> None:
         """Commit what has gathered. What is taken gets an outcome, or is put back."""
@@ -325,3 +342,7 @@ def _attempt(db: apsw.Connection, job: Callable[[apsw.Connection], Any]) -> Outc
         db.execute("ROLLBACK TO job")
     db.execute("RELEASE job")
     return result
+
+
+def _write_a_page(db: apsw.Connection) -> None:
+    db.pragma("user_version", db.pragma("user_version"))

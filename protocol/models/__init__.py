@@ -23,6 +23,7 @@ from .base import (
 )
 from .contents import ContactCard, Location, MediaContent, MediaKind, Poll, Reaction
 from .daemon import (
+    BackupResult,
     EventNotification,
     EventRecord,
     EventsListParams,
@@ -31,6 +32,8 @@ from .daemon import (
     EventsSubscribeResult,
     EventsUnsubscribeParams,
     EventsUnsubscribeResult,
+    ForceCleanupParams,
+    ForceCleanupResult,
     Health,
     HealthBrowser,
     HealthConfig,
@@ -41,6 +44,16 @@ from .daemon import (
     ReloadResult,
     ShutdownResult,
     WhoamiResult,
+)
+from .history import (
+    EXPORT_FORMAT,
+    EXPORT_VERSION,
+    IMPORT_BATCH,
+    ExportedSession,
+    ExportHeader,
+    MessageImportParams,
+    MessageImportResult,
+    PastMessage,
 )
 from .messages import (
     CONTENTS,
@@ -118,8 +131,12 @@ from .webhooks import (
 __all__ = [
     "CONTENTS",
     "EVENT_TYPES",
+    "EXPORT_FORMAT",
+    "EXPORT_VERSION",
+    "IMPORT_BATCH",
     "MESSAGE_STATUSES",
     "SESSION_STATUSES",
+    "BackupResult",
     "Chat",
     "ChatListResult",
     "ConnectionInfo",
@@ -139,7 +156,11 @@ __all__ = [
     "EventsSubscribeResult",
     "EventsUnsubscribeParams",
     "EventsUnsubscribeResult",
+    "ExportHeader",
+    "ExportedSession",
     "FieldError",
+    "ForceCleanupParams",
+    "ForceCleanupResult",
     "Group",
     "GroupListResult",
     "Health",
@@ -159,6 +180,8 @@ __all__ = [
     "MessageError",
     "MessageForwardParams",
     "MessageForwardResult",
+    "MessageImportParams",
+    "MessageImportResult",
     "MessageListParams",
     "MessageListResult",
     "MessageParams",
@@ -174,6 +197,7 @@ __all__ = [
     "PagedParams",
     "Params",
     "Participant",
+    "PastMessage",
     "Performance",
     "Poll",
     "Problem",

@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .base import Cursor, EventType, Limit, Params, Record, Role, SessionRef, SessionStatus, Time
+from .base import (
+    Cursor,
+    EventType,
+    FieldError,
+    Limit,
+    Params,
+    Record,
+    Role,
+    SessionRef,
+    SessionStatus,
+    Time,
+)
 
 EventTypes = Annotated[tuple[EventType, ...], Meta(min_length=1)]
 SessionRefs = Annotated[tuple[SessionRef, ...], Meta(min_length=1, max_length=10_000)]
@@ -85,13 +96,20 @@ class HealthConfig(Record, frozen=True, kw_only=True):
 
 
 class HealthStore(Record, frozen=True, kw_only=True):
-    """The store; `oldest` is the seq of the oldest event, 0 while there is none."""
+    """The store and its growth; `oldest` is the seq of the oldest event, 0 while there is none.
+
+    `oldest_message` is the time of the oldest message, `free_bytes` the room on the store's disk; `checking`
+    says that its pages are being read after an end that was not orderly, and writes wait meanwhile.
+    """
 
     path: str
     bytes: int
     messages: int
     events: int
     oldest: int
+    oldest_message: Time | None = None
+    free_bytes: int | None = None
+    checking: bool = False
 
 
 class HealthBrowser(Record, frozen=True, kw_only=True):
@@ -131,6 +149,32 @@ class Health(Record, frozen=True, kw_only=True):
     page: HealthPage
     last_backup: Time | None = None
     problems: tuple[Problem, ...] = ()
+
+
+class BackupResult(Record, frozen=True, kw_only=True):
+    """A copy of the store that can take its place."""
+
+    path: str
+    bytes: int
+
+
+class ForceCleanupParams(Params, frozen=True, kw_only=True):
+    """What daemon.forceCleanup is given: nothing is done without `confirm`."""
+
+    confirm: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.confirm:
+            raise FieldError("confirm", "Expected true: every session, its login and its messages are wiped")
+
+
+class ForceCleanupResult(Record, frozen=True, kw_only=True):
+    """What was wiped, and where it was backed up: the store, and each session with its login."""
+
+    backup: str
+    sessions: tuple[SessionRef, ...]
+    backups: tuple[str, ...]
+    messages: int
 
 
 class WhoamiResult(Record, frozen=True, kw_only=True):

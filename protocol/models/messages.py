@@ -53,7 +53,8 @@ class Message(Record, frozen=True, kw_only=True):
 
     `id` is WhatsApp's own, `key` its full serialised key; both name the message in later requests.
     `timestamp` is WhatsApp's time of the message, None until it has left. `edited_at` and `deleted_at` say
-    that it was edited or deleted (for everybody); what it said last stays on record.
+    that it was edited or deleted (for everybody); what it said last stays on record. `details` is what a
+    type has beside text and media: a place's coordinates, a poll's options, a reaction's emoji.
     """
 
     id: str
@@ -67,6 +68,9 @@ class Message(Record, frozen=True, kw_only=True):
     type: str
     text: str | None = None
     media: Media | None = None
+    quoted_message_id: str | None = None
+    mentions: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
     status: MessageStatus
     error: MessageError | None = None
     attempts: int = 0

@@ -44,6 +44,8 @@ ADMIN = {
     "daemon.shutdown",
     "daemon.reloadConfig",
     "daemon.forceCleanup",
+    "daemon.backup",
+    "message.import",
 }
 READER = re.compile(
     r"\w+\.list|session\.(get|status|wait|stats|incidents)|message\.(get|download)|whatsapp\.functions"
@@ -59,7 +61,19 @@ def test_who_may_call_what() -> None:
 
 
 # What a pattern cannot tell a generator.
+PAST = {
+    "id": "3EB0",
+    "origin": "api",
+    "chatId": "1@c.us",
+    "direction": "out",
+    "type": "text",
+    "status": "sent",
+    "createdAt": "2026-11-21T10:00:00.000Z",
+    "updatedAt": "2026-11-21T10:00:00.000Z",
+}
 GIVEN: dict[str, dict[str, object]] = {
+    "message.import": {"messages": [PAST]},
+    "daemon.forceCleanup": {"confirm": True},
     "message.send": {**dict.fromkeys(CONTENTS), "sessionId": None, "tag": None, "text": "Hello"},
     "number.check": {"phoneNumber": "+49 151 12345678"},
     "session.pair": {"phoneNumber": "+49 151 12345678"},
@@ -67,6 +81,10 @@ GIVEN: dict[str, dict[str, object]] = {
     "webhook.create": {"headers": {"X-Shop": "1"}},
     "webhook.replay": {"after": None},
 }
+
+
+def past(**fields: object) -> dict[str, object]:
+    return {"sessionId": "a", "messages": [{**PAST, **fields}]}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,6 +155,14 @@ def test_garbage_is_refused_with_a_path(name: str, data: st.DataObject) -> None:
         ("message.send", send(wait="read"), "$.wait"),
         ("message.list", {"sessionId": "a", "since": "yesterday"}, "$.since"),
         ("message.list", {"sessionId": "a", "chatId": "x"}, "$.chatId"),
+        ("message.import", {"sessionId": "a", "messages": []}, "$.messages"),
+        ("message.import", past(id="../../x"), "$.messages[0].id"),
+        ("message.import", past(origin="contact"), "$.messages[0].origin"),
+        ("message.import", past(status="received"), "$.messages[0].status"),
+        ("message.import", past(origin="phone"), "$.messages[0].key"),
+        ("message.import", past(updatedAt="today"), "$.messages[0].updatedAt"),
+        ("daemon.forceCleanup", {}, "$.confirm"),
+        ("daemon.forceCleanup", {"confirm": False}, "$.confirm"),
         ("events.subscribe", {"types": ["session.state"]}, "$.types[0]"),
         ("webhook.create", {"url": "ftp://a"}, "$.url"),
         ("webhook.create", {"url": "https://a", "headers": {"a b": "1"}}, "$.headers"),
