@@ -15,6 +15,7 @@ import trio.testing
 from daemon.store import Store, StoreError, StoreFull, open_store, sessions
 from daemon.store import store as opening
 from daemon.store.copies import copy_store
+from daemon.store.files import check_pages
 
 from .test_files import contents, damage, make, put
 from .test_writer import fill, small_disk
@@ -123,7 +124,7 @@ class Gate:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._opened = threading.Event()
-        check = opening.check_pages
+        check = check_pages
 
         def held_up(path: Path, wanted: Callable[[], bool]) -> None:
             while wanted() and not self._opened.wait(0.01):
