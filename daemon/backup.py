@@ -73,6 +73,7 @@ async def back_up_session(service: Service, session_id: str) -> Path:
         ) from None
     finally:
         told.unlink(missing_ok=True)
+    service.backups.made()
     return path
 
 

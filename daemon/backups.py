@@ -18,7 +18,8 @@ from daemon.journal import now_ms
 from daemon.store import Store, StoreError, StoreFull
 
 _SCHEDULED = re.compile(r"scheduled-(\d{6,})-.*\.db", re.ASCII)
-_META: Final = "backed_up_at"
+_ANY: Final = "backed_up_at"
+_COPY: Final = "copied_at"
 _AGAIN_S: Final = 3600.0
 """When a scheduled backup that failed is tried again, where the next one is further off."""
 
@@ -31,17 +32,36 @@ class Backups:
     def __init__(self, store: Store, directory: Path) -> None:
         self.lock = trio.Lock()
         self.last_ms: int | None = None
-        """When the last copy was made, that of an earlier daemon included."""
+        """When the last backup of any kind was made, those of earlier daemons included."""
+        self.last_copy_ms: int | None = None
+        """When the last copy of the store was made, those of earlier daemons included."""
         self.failure: str | None = None
         """Why the latest attempt came to nothing, None where it did not."""
         self._store = store
         self._directory = directory
 
     async def load(self) -> None:
-        """Learn when the last copy was made."""
-        self.last_ms = await self._store.read(
-            lambda db: db.execute("SELECT value FROM meta WHERE name = ?", (_META,)).get
-        )
+        """Learn when the last ones were made."""
+
+        def known(db: apsw.Connection) -> dict[str, int]:
+            return dict(db.execute("SELECT name, value FROM meta WHERE name IN (?, ?)", (_ANY, _COPY)))
+
+        found = await self._store.read(known)
+        self.last_ms, self.last_copy_ms = found.get(_ANY), found.get(_COPY)
+
+    def made(self, *, copy: bool = False) -> None:
+        """Note that something was backed up: the store, or a session."""
+        self.last_ms = at_ms = now_ms()
+        names = [_ANY]
+        if copy:
+            self.last_copy_ms = at_ms
+            names.append(_COPY)
+
+        def note(db: apsw.Connection) -> None:
+            for name in names:
+                db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, at_ms))
+
+        self._store.record(note)
 
     async def make(self) -> tuple[Path, int]:
         """Copy the store; return the copy and its bytes.
@@ -64,18 +84,13 @@ class Backups:
             _log.error("backup_failed", path=str(path), error=self.failure)
             raise
         self.failure = None
-        self.last_ms = at_ms = now_ms()
+        self.made(copy=True)
         _log.info("backup_made", path=str(path), bytes=size)
-
-        def note(db: apsw.Connection) -> None:
-            db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (_META, at_ms))
-
-        self._store.record(note)
         return path, size
 
     async def keep_making(self, interval_s: float, keep: int) -> None:
         """Make a copy every `interval_s` seconds, and keep the newest `keep` of these; never returns."""
-        await trio.sleep(due_in_s(self.last_ms, now_ms(), interval_s))
+        await trio.sleep(due_in_s(self.last_copy_ms, now_ms(), interval_s))
         while True:
             pause_s = interval_s
             try:

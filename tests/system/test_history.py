@@ -1,4 +1,4 @@
-"""An export with its files, from a session that is connected; and a kill that leaves a large store unchecked."""
+"""An export with its files, from a session that is connected."""
 
 import json
 import os
