@@ -84,7 +84,8 @@ async def test_order_is_kept_across_both_ways_in(notes: Store) -> None:
     async with trio.open_nursery() as nursery:
         for x in range(0, 3000, 2):
             await nursery.start(write, x)
-            notes.record(note(x + 1))
+            last = notes.record(note(x + 1))
+    await last.wait()  # the writes before it may be committed without it
     found = await read_notes(notes)
     assert sorted(found) == list(range(3000))
     assert [x for x in found if x % 2] == list(range(1, 3000, 2))
