@@ -38,6 +38,8 @@ __all__ = ["Webhooks"]
 _log = structlog.get_logger(__name__)
 
 _CLOSE_S: Final = 1.0
+_CONFIGURE_S: Final = 1.0
+"""How long the start waits until what the configuration says is in the store."""
 
 
 @attrs.define(eq=False)
@@ -66,7 +68,11 @@ class Webhooks:
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Deliver until cancelled; `started` when every webhook follows the log."""
+        """Deliver until cancelled; `started` when every webhook follows the log.
+
+        While the store takes nothing (its pages are checked, its disk is full) those follow that it knows;
+        what the configuration has changed comes later.
+        """
         configured = self._settings
 
         def job(db: apsw.Connection) -> None:
@@ -74,10 +80,15 @@ class Webhooks:
                 db, configured.url, configured.events, configured.secret or None, at_ms=now_ms()
             )
 
-        await self._store.record(job).wait()
+        configuring = self._store.record(job)
+        with trio.move_on_after(_CONFIGURE_S):
+            await configuring.wait()
         async with trio.open_nursery() as self._nursery:
             await self.refresh()
             task_status.started()
+            if not configuring.done:
+                await configuring.wait()
+                await self.refresh()
             await trio.sleep_forever()
 
     def __iter__(self) -> Iterator[tuple[Hook, State]]:

@@ -5,16 +5,20 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from daemon import main
 from daemon.config import Config
+from daemon.store import open_store
 from protocol.client.aio import Client, connect
 from protocol.errors import RpcError
 
@@ -240,6 +244,45 @@ async def test_backups_by_themselves(tmp_path: Path) -> None:
             while (await daemon.call("daemon.health"))["lastBackup"] is None:
                 pass
         assert [each.name[:17] for each in (daemon.state / "backups").iterdir()] == ["scheduled-000001-"]
+
+
+async def test_a_large_store_is_checked_while_clients_are_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Life.alive.clear()
+    async with daemon_in(tmp_path) as daemon:
+        await fill(daemon, "shop", 10)
+        before = await daemon.messages("shop")
+        lock = daemon.state / "wasup.db.lock"
+    lock.write_bytes(b"in use by process 1\n")
+    passed = threading.Event()
+
+    def slow(_path: Path, wanted: Callable[[], bool]) -> None:
+        while wanted() and not passed.wait(0.01):
+            pass
+
+    monkeypatch.setattr("daemon.store.store.check_pages", slow)
+    monkeypatch.setattr("daemon.main.open_store", partial(open_store, background_bytes=0))
+    monkeypatch.setattr("daemon.main.RESTORE_S", 0.1)
+    async with daemon_in(tmp_path) as daemon, trio.open_nursery() as nursery:
+        health = await daemon.call("daemon.health")
+        assert health["store"]["checking"]
+        assert "STORE_CHECKING" in [problem["code"] for problem in health["problems"]]
+        assert await daemon.messages("shop") == before
+        sent = trio.Event()
+
+        async def send() -> None:
+            await daemon.call("message.send", sessionId="shop", to="+49 151 12345678", text="later")
+            sent.set()
+
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert not sent.is_set()
+        passed.set()
+        with trio.fail_after(10):
+            await sent.wait()
+        assert not (await daemon.call("daemon.health"))["store"]["checking"]
+        assert len(await daemon.messages("shop")) == len(before) + 1
 
 
 async def test_cleanup_asks(daemon: Daemon) -> None:
