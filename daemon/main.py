@@ -23,6 +23,7 @@ from daemon.service import Service, journal_of
 from daemon.store import Pending, Store, messages, open_store, sessions
 from daemon.store.events import append_event, expire
 from daemon.webhooks.hooks import Webhooks
+from protocol.errors import RpcError
 from protocol.models import EventType
 from supervisors import machine
 from supervisors.chrome.errors import BrowserUnavailable
@@ -179,12 +180,15 @@ async def _expire(config: Config, store: Store) -> None:
     """
     while True:
         now = now_ms()
-        if config.events.retain_days:
-            before_ms = now - config.events.retain_days * _DAY_MS
-            while await store.write(partial(expire, before_ms=before_ms)):
+        try:
+            if config.events.retain_days:
+                before_ms = now - config.events.retain_days * _DAY_MS
+                while await store.write(partial(expire, before_ms=before_ms)):
+                    pass
+            while await store.write(partial(messages.forget, before_ms=now - _DAY_MS)):
                 pass
-        while await store.write(partial(messages.forget, before_ms=now - _DAY_MS)):
-            pass
+        except RpcError as error:  # a full disk; there will be another time
+            _log.warning("expiry_put_off", error=error.code)
         await trio.sleep(EXPIRE_EVERY_S)
 
 

@@ -146,13 +146,16 @@ def _refusal(kind: str, field: str, problem: str) -> RpcError:
 
 
 def _write(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    unfinished = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
+        unfinished.rename(path)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise RpcError("STORE_FULL", f"The file cannot be kept: {error.strerror}") from None

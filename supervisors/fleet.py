@@ -160,10 +160,11 @@ class Fleet:
 
     async def shut_down(self) -> None:
         """End every browser, in parallel; return when all are gone. What is wanted stays wanted."""
-        for session in self:
-            session.give(machine.Shutdown())
-        for session in self:
-            await session.ended()
+        while any(session.state.phase is not Phase.DOWN for session in self):  # some may be new, or gone
+            for session in list(self):
+                session.give(machine.Shutdown())
+            for session in list(self):
+                await session.ended()
 
     async def find_workplace(self) -> Workplace:
         """Return what a life needs; looks for the browser and the page library the first time.

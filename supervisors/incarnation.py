@@ -77,6 +77,7 @@ class Incarnation:
         self._reload = trio.Event()
         self._loaded = trio.Event()
         self._first_code = True
+        self._newest_s: int | None = None
         self._leaving_document = False
         self._was_connected = False
 
@@ -157,6 +158,8 @@ class Incarnation:
         except* chrome_errors.CallTimeout as group:
             self._die(machine.PAGE_HUNG, str(group.exceptions[0]))
         except* chrome_errors.ContextDestroyed:
+            if task == self._keep_page:  # nobody listens any more
+                self._die("PAGE_CRASHED", "the page went away")
             _log.info("page_call_interrupted", session_id=self._session.id)  # by a navigation
         except* chrome_errors.ConnectionClosed:
             await trio.sleep(1)  # the process's own end, seen at the same time, says more
@@ -175,6 +178,7 @@ class Incarnation:
     async def _keep_page(self, chrome: Chrome, workplace: Workplace) -> None:
         tab = await attach_tab(chrome)
         page = whatsapp.WhatsAppPage(tab, workplace.library.injection(self._session.preferences.device_name))
+        self._newest_s = await self._session.journal.newest_message_s()
         with tab.happenings() as happenings, page.news() as told:
             await page.prepare()
             self.page = page
@@ -230,8 +234,9 @@ class Incarnation:
                 continue  # it navigates: the next probe asks the new document
             except chrome_errors.CallTimeout:
                 _log.warning("page_hung", session_id=self._session.id)
-                await tab.terminate_execution()
-                await page.probe(liveness.probe_timeout)
+                with contextlib.suppress(chrome_errors.ContextDestroyed):
+                    await tab.terminate_execution()
+                    await page.probe(liveness.probe_timeout)
 
     async def _listen(
         self,
@@ -335,14 +340,24 @@ class Incarnation:
         self._session.give(machine.Lost(reason, detail))
 
     async def _catch_up(self, page: whatsapp.WhatsAppPage) -> None:
-        """Have the page tell what arrived while nobody listened."""
-        newest_s = await self._session.journal.newest_message_s()
+        """Have the page tell what arrived while nobody listened.
+
+        From when the last catch-up began; before the first, from the newest message that was on record before
+        this life could add one. What is told live meanwhile moves neither.
+        """
+        began_s = int(time.time())
         linked_s = (self._session.facts.linked_at_ms or 0) // 1000
-        since_s = linked_s if newest_s is None else max(linked_s, newest_s - CATCH_UP_MARGIN_S)
-        answer = await page.catch_up(since_s)
+        known_s = self._session.caught_up_s or self._newest_s
+        since_s = linked_s if known_s is None else max(linked_s, known_s - CATCH_UP_MARGIN_S)
+        try:
+            answer = await page.catch_up(since_s)
+        except chrome_errors.CallTimeout:
+            _log.warning("catch_up_failed", session_id=self._session.id, error="CallTimeout")
+            return
         if isinstance(answer, whatsapp.Failure):
             _log.warning("catch_up_failed", session_id=self._session.id, error=answer.name)
         else:
+            self._session.caught_up_s = began_s
             _log.info("caught_up", session_id=self._session.id, messages=answer)
 
 

@@ -9,7 +9,8 @@ import math
 import structlog
 import trio
 
-from supervisors.chrome.errors import ChromeError
+from protocol.errors import RpcError
+from supervisors.chrome.errors import CallTimeout, ChromeError
 from supervisors.journal import Journal, Outgoing
 from supervisors.whatsapp.page import Failure, WhatsAppPage
 
@@ -17,6 +18,8 @@ _log = structlog.get_logger(__name__)
 
 # Chats that are sent to at the same time. More would gain nothing: the page does its work in one thread.
 CHATS_AT_ONCE = 8
+# How long to wait before a disk that was full is tried again.
+PUT_OFF_S = 5.0
 
 
 class Outbox:
@@ -65,16 +68,25 @@ class Outbox:
                 due_s = None
                 if not self._connected:
                     continue
-                if self._ask:
-                    self._ask = False
-                    for message in await self._journal.unsettled():
-                        if message.message_id not in self._under_way:
-                            self._begin(nursery, message, check=True)
-                room = CHATS_AT_ONCE - len(self._under_way)
-                if room > 0:
-                    for message in await self._journal.take(room):
-                        self._begin(nursery, message, check=message.attempts > 0)
-                    due_s = await self._journal.next_due()
+                try:
+                    due_s = await self._dispatch(nursery)
+                except RpcError as error:  # a full disk: nothing is given to the page that is not on record
+                    _log.warning("sending_put_off", session_id=self._session_id, error=error.code)
+                    due_s = PUT_OFF_S
+
+    async def _dispatch(self, nursery: trio.Nursery) -> float | None:
+        """Begin what can be begun; return in how many seconds more is due, None if only news can tell."""
+        if self._ask:
+            for message in await self._journal.unsettled():
+                if message.message_id not in self._under_way:
+                    self._begin(nursery, message, check=True)
+            self._ask = False
+        room = CHATS_AT_ONCE - len(self._under_way)
+        if room <= 0:
+            return None
+        for message in await self._journal.take(room):
+            self._begin(nursery, message, check=message.attempts > 0 and message.repeatable)
+        return await self._journal.next_due()
 
     def _begin(self, nursery: trio.Nursery, message: Outgoing, *, check: bool) -> None:
         scope = self._under_way[message.message_id] = trio.CancelScope()
@@ -105,6 +117,9 @@ class Outbox:
                         message.message_id, "PAGE_ERROR", f"WhatsApp answered {answer.result}"
                     )
                 # else: the page has it without an ack, and will send it itself; its ack comes as news.
+        except CallTimeout:
+            _log.warning("delivery_unanswered", session_id=self._session_id)
+            self._ask = True
         except ChromeError as error:
             # The outcome is not known: it stays unsettled, and the page is asked when it is back.
             _log.info("delivery_interrupted", session_id=self._session_id, error=type(error).__name__)

@@ -107,6 +107,7 @@ class Session:
         self.facts = ConnectionFacts() if facts is None else facts
         self.preferences = Preferences() if preferences is None else preferences
         self.qr: QrCode | None = None
+        self.caught_up_s: int | None = None  # when the last catch-up that was completed began (epoch)
         self.lacking: tuple[str, ...] = ()  # features that this version of the page does not offer
         self.pairing: PairingCode | None = None
         self.life: Life | None = None
@@ -237,6 +238,7 @@ class Session:
     def unlink(self) -> None:
         """Take it that the account no longer knows this device."""
         self.facts = ConnectionFacts()
+        self.caught_up_s = None
         self.give(machine.LoggedOut())
 
     def connect(self, facts: ConnectionFacts) -> bool:

@@ -101,7 +101,7 @@ async def _least_loaded(service: Service, tag: str | None) -> str:
     rows, total = await service.store.read(lambda db: sessions.list_(db, tag=tag))
     if not total:
         raise RpcError("SESSION_NOT_FOUND", f"No session has the tag {tag!r}", tag=tag)
-    ready = [row for row in rows if service.session(row.id).told.status == "connected"]
+    ready = [row for row in rows if row.status == "connected" and row.id not in service.deleting]
     if not ready:
         raise RpcError("SESSION_NOT_CONNECTED", f"No session with the tag {tag!r} is connected", tag=tag)
     return min(ready, key=lambda row: row.queued).id

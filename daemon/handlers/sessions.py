@@ -84,6 +84,8 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
 
     async def carry_out() -> Session:
         row = await service.store.write(job)
+        # A deletion that was cut short may have left the login of the id's former owner.
+        await service.fleet.remove_files(session_id)
         session = await service.supervise(row)
         _log.info("session_created", session_id=row.id, uid=call.peer.uid)
         if row.settings.visible.webhook_url is not None:
@@ -101,7 +103,9 @@ async def list_(service: Service, _call: Call, params: SessionListParams) -> Ses
             db, status=params.status, tag=params.tag, limit=params.limit, offset=params.offset
         )
     )
-    return SessionListResult(sessions=tuple([await _record(service, row) for row in rows]), total=total)
+    # One that is being made or deleted just now has no supervisor.
+    known = [await _record(service, row) for row in rows if service.fleet.get(row.id) is not None]
+    return SessionListResult(sessions=tuple(known), total=total)
 
 
 async def get(service: Service, _call: Call, params: SessionParams) -> Session:
@@ -195,7 +199,8 @@ async def _start(
         _log.info("start_refused", session_id=session.id, code=error.code, reason=error.message)
         raise
     status = session.state.status
-    await session.recorded()
+    with trio.move_on_after(params.timeout):
+        await session.recorded()
     if not params.wait:
         return StatusResult(status=status)
 
@@ -273,8 +278,10 @@ async def delete(service: Service, _call: Call, params: SessionDeleteParams) -> 
     async def carry_out() -> SessionDeleteResult:
         service.deleting.add(session.id)
         try:
+            if service.store.trouble is not None:
+                raise RpcError("STORE_FULL", service.store.trouble)
             session.give(machine.Stop())
-            await session.stopped()
+            await session.ended()
             path = await backup.back_up_session(service, session.id) if params.backup else None
             await remove(service, session.id)
         finally:
@@ -306,9 +313,10 @@ async def _record(service: Service, row: SessionRow) -> Session:
     if session.told.status == row.status:
         row = attrs.evolve(row, reason=session.told.reason)  # some reasons come and go without a transition
     process = None
+    ledger = restarts(session)
     if session.life is not None and session.life.pid is not None:
         process = await figures.of_tree(session.life.pid)
-    return session_record(row, restarts(session), process)
+    return session_record(row, ledger, process)
 
 
 def restarts(session: supervised.Session) -> Restarts:

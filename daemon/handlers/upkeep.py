@@ -100,8 +100,8 @@ async def _terminate(service: Service, chosen: Callable[[State], bool]) -> Termi
         held: list[Session] = []
         try:
             for session in sessions:
-                await session.until(lambda s=session: s.state.phase is Phase.DOWN)  # type: ignore[misc]
-                if session.state.desired == "stopped":  # nobody has started it again
+                await session.until(lambda s=session: _is_over(s.state))  # type: ignore[misc]
+                if session.state.phase is Phase.DOWN and session.state.desired == "stopped":
                     session.give(machine.Hold(machine.STOPPED))
                     held.append(session)
             pids = await service.fleet.end_orphans()
@@ -116,6 +116,11 @@ async def _terminate(service: Service, chosen: Callable[[State], bool]) -> Termi
         return TerminateResult(terminated=tuple(s.id for s in sessions), orphans_killed=tuple(pids))
 
     return await service.see_through(carry_out)
+
+
+def _is_over(state: State) -> bool:
+    """Whether a session that was told to stop has, or somebody has started it again."""
+    return state.phase is Phase.DOWN or state.desired == "running"
 
 
 async def _clean(service: Service, session: Session) -> None:

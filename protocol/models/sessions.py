@@ -27,7 +27,7 @@ from .base import (
 )
 from .webhooks import WebhookEvents, WebhookSecret, WebhookUrl
 
-Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
+Interval = Annotated[int, Meta(ge=1000, le=86_400_000, description="Milliseconds")]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Proxy = Annotated[
     str,
@@ -51,7 +51,7 @@ class SessionSettings(Record, frozen=True, kw_only=True):
     """
 
     auto_reconnect: bool = True
-    reconnect_interval: Milliseconds = 30_000
+    reconnect_interval: Interval = 30_000
     max_reconnect_attempts: Count = 10
     webhook_url: WebhookUrl | None = None
     webhook_events: WebhookEvents = ()
@@ -78,7 +78,7 @@ class SettingsPatch(Params, frozen=True, kw_only=True):
     """A change of settings: what is not given stays, null goes back to the default."""
 
     auto_reconnect: bool | UnsetType | None = UNSET
-    reconnect_interval: Milliseconds | UnsetType | None = UNSET
+    reconnect_interval: Interval | UnsetType | None = UNSET
     max_reconnect_attempts: Count | UnsetType | None = UNSET
     webhook_url: WebhookUrl | UnsetType | None = UNSET
     webhook_events: WebhookEvents | UnsetType | None = UNSET

@@ -267,10 +267,12 @@ class _Move:
     def lost(self, event: Lost) -> None:
         if not self._page_counts():
             return
-        # News of an outage that is known already must not push its next attempt away.
-        deadline = self.state.deadline if self.state.status == "disconnected" else None
+        # News of an outage that is known already must not push its next attempt away; that an attempt has
+        # failed brings it nearer.
+        known = self.state.deadline if self.state.status == "disconnected" else None
         self._fall(event.reason, event.detail)
-        self._set(phase=Phase.UP, deadline=self._next_reconnect() if deadline is None else deadline)
+        due = self._next_reconnect()
+        self._set(phase=Phase.UP, deadline=due if known is None or due is None else min(known, due))
 
     def logged_out(self) -> None:
         if not self._page_counts():
@@ -336,7 +338,10 @@ class _Move:
                 self._hung()
             case Phase.UP if self.state.status == "disconnected" and self.state.reason != LOGGED_OUT:
                 self._set(reconnects=self.state.reconnects + 1)
-                self._set(deadline=self._next_reconnect())
+                due = self._next_reconnect()
+                if due is not None:  # an attempt that is under way is given its time
+                    due = max(due, self.now + self.rules.connect_timeout)
+                self._set(deadline=due)
                 self.actions.append(Reconnect())
             case Phase.UP:
                 self._hung()

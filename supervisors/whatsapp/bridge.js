@@ -13,7 +13,7 @@
   if (!WPP || window.__wasup || typeof send !== 'function') return;
 
   const tell = (type, data) => send(JSON.stringify({ type, ...data }));
-  const text = (value) => (value === undefined || value === null ? null : String(value));
+  const text = (value) => (value === undefined || value === null ? null : String(value).toWellFormed());
   const attempt = (read) => {
     try {
       return read() ?? null;

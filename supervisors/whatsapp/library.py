@@ -85,9 +85,9 @@ def load(setting: str) -> Library:
     path = _PINNED if setting == "auto" else Path(setting)
     try:
         return Library(path, path.read_text())
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise LibraryMissingError(
-            f"The page library {path} cannot be read ({error.strerror}).",
+            f"The page library {path} cannot be read ({error}).",
             "Run `make setup`, or install a wheel of `make dist`."
             if setting == "auto"
             else "Correct [whatsapp] page_library.",

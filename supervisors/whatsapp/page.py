@@ -6,7 +6,6 @@ Knows wa-js' words and WhatsApp's; must not know sessions, policies or stores.
 import base64
 import contextlib
 import json
-import math
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -28,7 +27,11 @@ _log = structlog.get_logger(__name__)
 CALL_TIMEOUT_S = 30.0
 CATCH_UP_TIMEOUT_S = 120.0
 DOWNLOAD_TIMEOUT_S = 120.0
+# While the network is away a page answers nothing; what it was given is asked about after this long.
+DELIVERY_TIMEOUT_S = 300.0
 CLOSE_TIMEOUT_S = 2.0
+# What may wait to be taken in: a catch-up tells a lot at once.
+MOST_NEWS = 100_000
 # DevTools carries a message at 15 to 25 MB/s (measured), and those behind it wait.
 PIECE_BYTES = 768 * 1024
 REFRESH_TIMEOUT_S = 10.0
@@ -153,15 +156,15 @@ class WhatsAppPage:
     @contextlib.contextmanager
     def news(self) -> Iterator[AsyncIterator[news.News]]:
         """Collect, while the block lasts, what the page tells; what is not of the agreed form is dropped."""
-        with self._tab.binding_calls(BINDING) as payloads:
+        with self._tab.binding_calls(BINDING, events_max=MOST_NEWS) as payloads:
             yield _checked(payloads)
 
     async def deliver(self, message: Outgoing, *, check: bool) -> Delivery | Failure:
         """Give the page a message under the id that was chosen for it.
 
         With `check` the page is asked first whether it knows that id; then only a message that it does not
-        know, or knows as failed, is sent. Returns when WhatsApp has answered, however long that takes: the
-        page itself sends again what was not acknowledged.
+        know, or knows as failed, is sent. Returns when WhatsApp has answered: the page itself sends again
+        what was not acknowledged. CallTimeout says that the page is to be asked about the id.
 
         Raises:
             ChromeError: the page or the browser went away; the outcome is not known.
@@ -170,7 +173,9 @@ class WhatsAppPage:
         content = dict(message.content)
         if message.file is not None:
             content["token"] = message.message_id
-            await self._hold(message.message_id, message.file)
+            failure = await self._hold(message.message_id, message.file)
+            if failure is not None:
+                return failure
         answer = await self._call(
             "deliver",
             {
@@ -182,7 +187,7 @@ class WhatsAppPage:
                 "mentions": list(message.mentions),
                 "check": check,
             },
-            timeout_s=math.inf,
+            timeout_s=DELIVERY_TIMEOUT_S,
         )
         match answer:
             case Failure():
@@ -192,12 +197,14 @@ class WhatsAppPage:
             case _:
                 return Failure(name="Error", message="the page gave no usable answer", code=None)
 
-    async def _hold(self, token: str, file: Path) -> None:
-        """Bring a file into the page, piece by piece."""
-        await self.ask("release", {"token": token})
+    async def _hold(self, token: str, file: Path) -> Failure | None:
+        """Bring a file into the page, piece by piece; return what went wrong in the page."""
+        answer = await self._call("release", {"token": token}, timeout_s=CALL_TIMEOUT_S)
         async with await trio.open_file(file, "rb") as source:
-            while piece := await source.read(PIECE_BYTES):
-                await self.ask("hold", {"token": token, "data": base64.b64encode(piece).decode()})
+            while not isinstance(answer, Failure) and (piece := await source.read(PIECE_BYTES)):
+                argument = {"token": token, "data": base64.b64encode(piece).decode()}
+                answer = await self._call("hold", argument, timeout_s=CALL_TIMEOUT_S)
+        return answer if isinstance(answer, Failure) else None
 
     async def download(self, key: str, most_bytes: int) -> tuple[str, bytes]:
         """Return a message's file: its type as the page has it, and its bytes.
@@ -246,7 +253,9 @@ class WhatsAppPage:
     async def catch_up(self, since_s: int) -> int | Failure:
         """Have the page tell what it has of messages since `since_s` (epoch seconds); return how many."""
         answer = await self._call("catchUp", since_s, timeout_s=CATCH_UP_TIMEOUT_S)
-        return answer if isinstance(answer, Failure) else int(answer)
+        if isinstance(answer, Failure):
+            return answer
+        return answer if isinstance(answer, int) else 0
 
     async def refresh_qr(self) -> Failure | None:
         """Have an idle page show codes again."""

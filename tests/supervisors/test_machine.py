@@ -208,6 +208,7 @@ def test_a_lost_network_spends_no_restart_and_is_retried_for_ever() -> None:
     began = run.now
     for _ in range(10):
         assert run.until_deadline().done == [Reconnect()]
+        run.give(Lost("NETWORK"))  # it has failed at once
     assert run.now == began + 300
     run.until_deadline()
     assert run.now == began + 1200

@@ -51,6 +51,7 @@ class Script:
 
     def reconnect(self) -> None:
         self.reconnects += 1
+        self.session.give(machine.Lost("NETWORK"))  # in vain
 
     def send_outgoing(self) -> None:
         pass

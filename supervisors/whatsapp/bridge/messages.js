@@ -120,6 +120,9 @@ offers.catchUp = async (since) => {
     }
   }
   missed.sort((a, b) => timeOf(a) - timeOf(b));
-  for (const msg of missed) tell('message', { message: serialise(msg), recovered: true });
+  for (const [place, msg] of missed.entries()) {
+    tell('message', { message: serialise(msg), recovered: true });
+    if (place % 200 === 199) await new Promise((resume) => setTimeout(resume)); // the daemon takes it in meanwhile
+  }
   return missed.length;
 };
