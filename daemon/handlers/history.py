@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+import trio
 
 from daemon import backup as archives
 from daemon.dispatch import Call
@@ -26,6 +27,9 @@ from supervisors import machine
 from supervisors.session import Session
 
 _log = structlog.get_logger(__name__)
+
+# How long an answer waits for what it says to be on record.
+RECORD_S = 5.0
 
 
 async def backup(service: Service, _call: Call, _params: NoParams) -> BackupResult:
@@ -94,6 +98,9 @@ async def _stop_and_archive(service: Service, sessions: Sequence[Session]) -> li
             for session in wanted:
                 with suppress(RpcError):  # started by somebody else meanwhile
                     session.give(machine.Start())
+            with trio.move_on_after(RECORD_S, shield=True):  # a full disk does not record it
+                for session in wanted:
+                    await session.recorded()
     return made
 
 
