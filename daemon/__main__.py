@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import structlog
 import trio
 
 from daemon import config as configuration
@@ -13,6 +14,9 @@ from daemon import logs
 from daemon import main as daemon
 from daemon.listener import ListenError
 from daemon.store import StoreError
+from supervisors import faults
+
+_log = structlog.get_logger(__name__)
 
 
 def main() -> int:
@@ -39,6 +43,9 @@ def main() -> int:
         print(f"{config.file or 'built-in defaults'}: good")
         return 0
     logs.configure(config.log.level, config.log.format)
+    if order := os.environ.get(faults.VARIABLE):
+        faults.arm(order)
+        _log.warning("crash_armed", point=order)
     os.umask(0o077)
     try:
         trio.run(daemon.run, config)

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 import apsw
@@ -18,6 +19,7 @@ from protocol.errors import ERRORS
 from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData
 from protocol.models import ConnectionInfo, EventType, Media, MessageError, MessageStatus, Record
 from protocol.times import rfc3339
+from supervisors.faults import reached
 from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.machine import Publish, State
 from supervisors.whatsapp.news import (
@@ -96,6 +98,7 @@ class StoreJournal:
         self._store.record(job, recorded)
 
     def received(self, message: PageMessage, *, recovered: bool) -> None:
+        reached("received.told")
         at_ms = self._touch()
         observed = Observed(
             id=message.id,
@@ -110,6 +113,7 @@ class StoreJournal:
         def job(db: apsw.Connection) -> None:
             if not message.from_me:
                 messages.received(db, self._session_id, observed, at_ms, recovered=recovered)
+                reached("received.written")
                 return
             status = _STATUS_OF_ACK.get(message.ack or 0)
             if messages.own_from_phone(db, self._session_id, observed, at_ms, recovered=recovered) is None:
@@ -118,14 +122,20 @@ class StoreJournal:
             elif status is not None:
                 messages.ack(db, self._session_id, message.key, status, at_ms)
 
-        self._store.record(job)
+        self._store.record(job, partial(reached, "received.committed"))
 
     def acked(self, ack: Acked) -> None:
         status = _STATUS_OF_ACK.get(ack.ack)
         if status is None:
             return
+        reached("ack.told")
         at_ms = self._touch()
-        self._store.record(lambda db: messages.ack(db, self._session_id, ack.id, status, at_ms))
+
+        def job(db: apsw.Connection) -> None:
+            messages.ack(db, self._session_id, ack.id, status, at_ms)
+            reached("ack.written")
+
+        self._store.record(job)
 
     async def keep_file(self, key: str, data: bytes) -> None:
         await self._files.keep_downloaded(self._session_id, key, data)
@@ -174,6 +184,7 @@ class StoreJournal:
         self._store.record(job)
 
     def resolved(self, message_id: str, key: str, chat_id: str) -> None:
+        reached("key.told")
         at_ms = now_ms()
         self._store.record(
             lambda db: outbox.resolve_key(db, self._session_id, message_id, key, at_ms, chat_id=chat_id)
@@ -182,7 +193,12 @@ class StoreJournal:
     def settled(self, message_id: str, ack: int) -> None:
         at_ms = self._touch()
         status = _STATUS_OF_ACK.get(ack, "played")
-        self._store.record(lambda db: messages.ack(db, self._session_id, message_id, status, at_ms))
+
+        def job(db: apsw.Connection) -> None:
+            messages.ack(db, self._session_id, message_id, status, at_ms)
+            reached("settled.written")
+
+        self._store.record(job, partial(reached, "settled.committed"))
 
     def failed(self, message_id: str, code: str, message: str) -> None:
         at_ms = self._touch()
@@ -214,7 +230,16 @@ class StoreJournal:
 
     async def take(self, limit: int) -> Sequence[Outgoing]:
         at_ms = now_ms()
-        rows = await self._store.write(lambda db: outbox.take(db, self._session_id, at_ms, limit))
+
+        def job(db: apsw.Connection) -> list[MessageRow]:
+            taken = outbox.take(db, self._session_id, at_ms, limit)
+            if taken:
+                reached("sending.written")
+            return taken
+
+        rows = await self._store.write(job)
+        if rows:
+            reached("sending.recorded")
         return [self._outgoing(row) for row in rows]
 
     async def unsettled(self) -> Sequence[Outgoing]:

@@ -29,6 +29,7 @@ from protocol.jsonrpc import (
     encode_error,
     encode_result,
 )
+from supervisors.faults import reached
 
 _LARGE_REPLY_BYTES: Final = 2**20
 """A reply from here on waits for room in the send queue: a few of them would fill any."""
@@ -204,6 +205,7 @@ class Connection:
             line, then = self._encoded(request, result, boundary)
             if line is not None and len(line) >= _LARGE_REPLY_BYTES:
                 await self._outgoing.room(len(line))
+            reached("reply.made")
             answer(line, then)
         finally:
             self._under_way.discard(scope)
@@ -212,6 +214,7 @@ class Connection:
             self._outgoing.wake()  # whoever else is done by then leaves in the same send
         else:
             self._outgoing.flush()
+        reached("reply.sent")
 
     def _encoded(
         self, request: Request | Notification, result: object, boundary: Boundary

@@ -11,6 +11,7 @@ import trio
 
 from protocol.errors import RpcError
 from supervisors.chrome.errors import CallTimeout, ChromeError
+from supervisors.faults import reached
 from supervisors.journal import Journal, Outgoing
 from supervisors.whatsapp.page import Failure, WhatsAppPage
 
@@ -100,7 +101,9 @@ class Outbox:
                     reason = "A crash fell between asking the page and its answer"
                     self._journal.failed(message.message_id, "OUTCOME_UNKNOWN", reason)
                     return
+                reached("page.asked")
                 answer = await self._page.deliver(message, check=check)
+                reached("page.answered")
                 if isinstance(answer, Failure):
                     if answer.code == "NOT_READY":
                         return

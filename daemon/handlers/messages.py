@@ -19,6 +19,7 @@ from daemon.store.messages import Content
 from daemon.store.records import MessageRow
 from protocol.errors import ERRORS, RpcError
 from protocol.models import Message, MessageListParams, MessageListResult, MessageParams, MessageSendParams
+from supervisors.faults import reached
 
 # What a `wait` is content with: the status itself, and those that come after it.
 _REACHED: Mapping[str, tuple[str, ...]] = {
@@ -38,7 +39,7 @@ async def send(service: Service, _call: Call, params: MessageSendParams) -> Mess
     at_ms = now_ms()
 
     def accept(db: apsw.Connection) -> tuple[MessageRow, bool]:
-        return outbox.enqueue(
+        accepted = outbox.enqueue(
             db,
             session_id,
             _referring(db, session_id, content, params),
@@ -50,6 +51,8 @@ async def send(service: Service, _call: Call, params: MessageSendParams) -> Mess
             queue_limit=service.config.messages.queue_limit,
             rate_per_minute=service.config.messages.rate_per_minute,
         )
+        reached("send.written")
+        return accepted
 
     # Subscribed before it is accepted: no step of it can be missed.
     with service.store.log.subscribe(types=_WATCHED, sessions=(session_id,)) as events:
@@ -73,7 +76,9 @@ async def _accept(
         await service.files.keep(session_id, message_id, file.data)
     is_new = False
     try:
+        reached("send.taken")
         row, is_new = await service.store.write(accept)
+        reached("send.committed")
     finally:
         if file is not None and not is_new:
             service.files.drop(session_id, message_id)

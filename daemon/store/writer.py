@@ -20,6 +20,8 @@ import outcome
 import structlog
 import trio
 
+from supervisors.faults import reached
+
 from .errors import StoreClosed, StoreError, StoreFull
 
 if TYPE_CHECKING:
@@ -279,7 +281,9 @@ class Writer(Generic[Found]):
             db.execute("BEGIN IMMEDIATE")
             outcomes = [_attempt(db, pending.job) for pending in batch]
             found = self.collect(db)
+            reached("store.committing")
             db.execute("COMMIT")
+            reached("store.committed")
         except _TROUBLE as error:
             full = isinstance(error, apsw.FullError) or (
                 isinstance(error, apsw.IOError) and db.system_errno in _NO_ROOM

@@ -21,6 +21,7 @@ from daemon.store import StoreClosed, StoreError
 from daemon.store.webhooks import Given, LaneRow, State, save
 from protocol.errors import RpcError
 from protocol.times import parse
+from supervisors.faults import reached
 
 from . import schedule
 from .sender import GONE
@@ -199,7 +200,9 @@ class Delivery:
             if event is None:
                 continue
             at_ms = parse(event.record.timestamp)
+            reached("webhook.posting")
             attempt = await self.post(message_id(event.seq, at_ms), event.json)
+            reached("webhook.posted")
             if attempt.delivered:
                 self._succeeded(lane, event)
             elif attempt.status == GONE:
@@ -318,7 +321,9 @@ class Delivery:
             with trio.move_on_after(_SAVE_IDLE_S):
                 await self._news.wait()
             self._news = trio.Event()
+            reached("webhook.saving")
             await self._store.record(self._save()).wait()
+            reached("webhook.saved")
 
     def _save(self) -> Callable[[apsw.Connection], None]:
         """Return the job that writes what has changed since the last one."""

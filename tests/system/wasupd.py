@@ -14,11 +14,16 @@ import psutil
 import trio
 
 from protocol.client.aio import Client, Subscription, connect
+from supervisors import faults
 
 PROGRAM = Path(sys.executable).with_name("wasupd")
 START_S = 30
 STOP_S = 30
 UNTIL_S = 90
+
+
+class CrashedError(Exception):
+    """The daemon has ended itself at a fault point."""
 
 
 class Wasupd:
@@ -54,10 +59,16 @@ class Wasupd:
         assert self.process is not None
         return self.process.pid
 
-    async def start(self) -> None:
-        """Start it, and return when it answers clients."""
+    async def start(self, crash_at: str | None = None) -> None:
+        """Start it, and return when it answers clients.
+
+        With `crash_at` (see `supervisors.faults`) it ends itself sooner or later: `CrashedError` if it was
+        before it could answer.
+        """
         with trio.fail_after(START_S), self.log.open("ab") as log:
             environment = {**os.environ, "PYTHONWARNINGS": "error"}
+            if crash_at is not None:
+                environment[faults.VARIABLE] = crash_at
             self.process = await trio.lowlevel.open_process(
                 [str(self.program), "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
@@ -68,6 +79,9 @@ class Wasupd:
             heard = b""
             while b'"daemon_ready"' not in heard:
                 data = await self.process.stderr.receive_some()
+                if not data and crash_at is not None and await self.process.wait() == -signal.SIGKILL:
+                    self.process = None
+                    raise CrashedError(crash_at)
                 assert data, heard.decode()
                 heard += data
                 log.write(data)
