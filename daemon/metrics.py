@@ -10,19 +10,24 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from daemon import figures
+from daemon.journal import now_ms
 from daemon.service import Service
 from daemon.store import SessionRow, sessions
+from daemon.webhooks import figures as webhooks
 from protocol.models import SESSION_STATUSES, ProcessFigures
 
 
 async def text(service: Service) -> str:
     """Return all metrics as OpenMetrics text. Reads the store, and /proc for each browser."""
 
-    def query(db: apsw.Connection) -> tuple[list[SessionRow], int, int]:
-        stored: int = db.execute("SELECT count(*) FROM messages").get
-        return sessions.list_(db)[0], stored, service.store.log.latest
+    hooks = list(service.webhooks)
 
-    rows, stored, latest = await service.store.read(query)
+    def query(db: apsw.Connection) -> tuple[list[SessionRow], int, int, dict[str, webhooks.Figures]]:
+        stored: int = db.execute("SELECT count(*) FROM messages").get
+        behind = webhooks.read(db, hooks, now_ms())
+        return sessions.list_(db)[0], stored, service.store.log.latest, behind
+
+    rows, stored, latest, behind = await service.store.read(query)
     processes: dict[str, ProcessFigures] = {}
     for session in service.fleet:
         if session.life is not None and session.life.pid is not None:
@@ -31,6 +36,7 @@ async def text(service: Service) -> str:
                 processes[session.id] = found
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Reading(_metrics(service, rows, stored, latest, processes)))
+    registry.register(_Reading(webhooks.metrics(service.webhooks, behind)))
     exposition: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # it has no annotations
     return exposition.decode()
 

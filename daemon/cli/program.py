@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from protocol.client.errors import CallTimeout, ConnectionLost, DaemonUnreachable
 from protocol.errors import RpcError
 
-from . import history, lifecycle, link, messages, service, sessions, upkeep, watch
+from . import history, lifecycle, link, messages, service, sessions, upkeep, watch, webhooks
 from .failures import INTERRUPTED, OK, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE, Failure
 from .invocation import STDIN, Invocation
 from .output import tell
@@ -130,11 +130,15 @@ def _app() -> App:
     for place, (title, commands) in enumerate(_commands().items()):
         group = Group(title, sort_key=place)
         for name, command in commands.items():
-            app.command(command, name=name, group=group)
+            if isinstance(command, App):
+                command.group = group
+                app.command(command, name=name)
+            else:
+                app.command(command, name=name, group=group)
     return app
 
 
-def _commands() -> dict[str, dict[str, Callable[..., None]]]:
+def _commands() -> dict[str, dict[str, Callable[..., None] | App]]:
     return {
         "Sessions": {
             "create": sessions.create,
@@ -159,6 +163,7 @@ def _commands() -> dict[str, dict[str, Callable[..., None]]]:
             "watch": watch.watch,
             "export": history.export,
             "import": history.import_,
+            "webhook": webhooks.commands(),
         },
         "Daemon": {
             "health": service.health,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import secrets
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -63,6 +64,8 @@ class Webhooks:
         self._settings = settings
         self._version = version
         self._tls = tls
+        self.requests: Final[dict[str, Counter[str]]] = {}
+        """How the requests of each webhook went since the start: `delivered`, `failed`."""
         self._running: dict[str, _Running] = {}
         self._lock = trio.Lock()
         self._nursery: trio.Nursery | None = None
@@ -110,6 +113,7 @@ class Webhooks:
             for hook_id in [*self._running]:
                 if hook_id not in wanted:
                     await self._stop(hook_id)
+                    del self.requests[hook_id]
             for hook_id, (hook, state) in wanted.items():
                 running = self._running.get(hook_id)
                 if running is None:
@@ -180,11 +184,18 @@ class Webhooks:
     def _start(self, hook: Hook, state: State) -> None:
         assert self._nursery is not None  # noqa: S101  `run` comes first
         sender = Sender(hook, self.policy, version=self._version, tls=self._tls)
+        counts = self.requests.setdefault(hook.id, Counter())
+
+        async def post(message_id: str, body: bytes) -> Attempt:
+            attempt = await sender.post(message_id, body)
+            counts["delivered" if attempt.delivered else "failed"] += 1
+            return attempt
+
         delivery = Delivery(
             hook,
             state,
             store=self._store,
-            post=sender.post,
+            post=post,
             retry_for_s=self._settings.retry_for,
             now_ms=now_ms,
             chance=random.random,

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import structlog
 import trio
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from standardwebhooks import Webhook
 
 from daemon import logs, main
 from daemon.config import parse
+from daemon.store import EventLog
 from daemon.webhooks import schedule
+from daemon.webhooks.delivery import Delivery
 from protocol.client.aio import Client, connect
 from protocol.errors import RpcError
 
@@ -49,6 +52,35 @@ class Daemon:
             async with connect(str(config.rpc.socket)) as client:
                 yield client
                 await client.call("daemon.shutdown")
+
+
+class Changes:
+    """Told whenever a webhook may stand elsewhere than before."""
+
+    def __init__(self) -> None:
+        self.next = trio.Event()
+
+    def watch(self, monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> None:
+        """Have the method tell."""
+        method = getattr(of, name)
+
+        def telling(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            self.next.set()
+            self.next = trio.Event()
+            return result
+
+        monkeypatch.setattr(of, name, telling)
+
+
+CHANGES = Changes()
+
+
+@pytest.fixture(autouse=True)
+def _watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    CHANGES.watch(monkeypatch, Delivery, "_save")
+    CHANGES.watch(monkeypatch, EventLog, "publish")
+    CHANGES.watch(monkeypatch, EventLog, "park")
 
 
 @pytest.fixture
@@ -90,13 +122,17 @@ async def only(client: Client, **where: Any) -> dict[str, Any]:
 
 async def caught_up(client: Client, **where: Any) -> None:
     """Wait until every webhook has been told of everything."""
-    await polled(client, lambda hooks: not any(hook["lag"] for hook in hooks), **where)
+    await until(client, lambda hooks: not any(hook["lag"] for hook in hooks), **where)
 
 
-async def polled(client: Client, condition: Callable[[list[dict[str, Any]]], object], **where: Any) -> None:
+async def until(client: Client, condition: Callable[[list[dict[str, Any]]], object], **where: Any) -> None:
+    """Wait until the webhooks are as they should be."""
     with trio.fail_after(20):
-        while not condition((await listed(client, **where))["webhooks"]):  # noqa: ASYNC110  no event tells
-            await trio.sleep(0.01)
+        while True:
+            change = CHANGES.next
+            if condition((await listed(client, **where))["webhooks"]):
+                return
+            await change.wait()
 
 
 def failing(times: int, status: int = 500) -> Callable[[Request], Answer]:
@@ -220,6 +256,44 @@ async def test_dead_letters_and_replay(daemon: Daemon) -> None:
             await client.call("webhook.replay", {"webhookId": "session:shop", "after": 10**9})
 
 
+async def test_metrics(daemon: Daemon) -> None:
+    """Requests by outcome, how far behind, and dead letters; a deleted webhook has none."""
+    daemon.config = "webhooks.retry_for = 0\n"
+    receiver = Receiver(failing(1))
+    async with receiver.serve() as url, daemon.run() as client:
+        await client.call("session.create", {"name": "S", "id": "shop"})
+        hook = (await client.call("webhook.create", {"url": url, "events": ["session.updated"]}))["id"]
+        await touch(client, "shop", 3)
+        await caught_up(client)
+        assert await metrics(client, hook) == {
+            "requests_total{delivered}": 2,
+            "requests_total{failed}": 1,
+            "lag_events": 0,
+            "lag_seconds": 0,
+            "dead_letters": 1,
+            "disabled": 0,
+        }
+        receiver.answer = lambda _request: Answer(410)
+        await touch(client, "shop")
+        await until(client, lambda hooks: hooks[0]["disabledReason"])
+        found = await metrics(client, hook)
+        assert (found["requests_total{failed}"], found["lag_events"], found["disabled"]) == (2, 1, 1)
+        assert found["lag_seconds"] > 0
+        await client.call("webhook.delete", {"webhookId": hook})
+        assert await metrics(client, hook) == {}
+
+
+async def metrics(client: Client, hook: str) -> dict[str, float]:
+    text = (await client.call("daemon.metrics"))["text"]
+    return {
+        sample.name.removeprefix("wasup_webhook_")
+        + (f"{{{sample.labels['result']}}}" if "result" in sample.labels else ""): sample.value
+        for family in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]  # it has no annotations
+        for sample in family.samples
+        if sample.labels.get("webhook") == hook
+    }
+
+
 async def test_gone_and_enabled_again(daemon: Daemon) -> None:
     receiver = Receiver(lambda _request: Answer(410))
     async with receiver.serve() as url:
@@ -227,7 +301,7 @@ async def test_gone_and_enabled_again(daemon: Daemon) -> None:
             await client.call("session.create", {"name": "S", "id": "shop", "settings": {"webhookUrl": url}})
             await receiver.until(lambda: receiver.requests)
             await touch(client, "shop", 3)
-            await polled(client, lambda hooks: hooks[0]["disabledReason"])
+            await until(client, lambda hooks: hooks[0]["disabledReason"])
             hook = await only(client)
             assert hook["lag"] >= 3
             (problem,) = (await client.call("daemon.health"))["problems"][-1:]
@@ -255,7 +329,7 @@ async def test_a_corrected_url_gets_what_waited(daemon: Daemon) -> None:
             {"name": "S", "id": "shop", "settings": {"webhookUrl": "http://127.0.0.1:1/"}},
         )
         await touch(client, "shop")
-        await polled(client, lambda hooks: hooks[0]["failingSince"])
+        await until(client, lambda hooks: hooks[0]["failingSince"])
         assert (await only(client))["lastError"] == "Connection refused"
         codes = [problem["code"] for problem in (await client.call("daemon.health"))["problems"]]
         assert "WEBHOOK_FAILING" in codes
