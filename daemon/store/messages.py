@@ -18,6 +18,7 @@ from protocol.models import MESSAGE_STATUSES, Media
 from .chats import chat_of, find_chat
 from .events import append_message_event
 from .records import MESSAGE_COLUMNS, MessageRow, message_row, to_json
+from .volume import note_sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -298,6 +299,8 @@ def _ack_one(db: apsw.Connection, row: MessageRow, status: MessageStatus, at_ms:
         bump(db, row.session_id, at_ms)
     row = by_ref(db, row.ref)
     append_message_event(db, type=_EVENT[status], message=row, at_ms=at_ms)
+    if status == "sent" and row.origin == "api":
+        note_sent(db, row.session_id, at_ms)
     return row
 
 

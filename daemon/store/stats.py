@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Figures", "figures", "uptime_percent"]
 
-_SENT: Final = "direction = 'out' AND status IN ('sent', 'delivered', 'read', 'played')"
+_HOUR_MS: Final = 3_600_000
+_RESPONSES_OF: Final = 1000
+"""How many of the latest messages the response time is taken of: it costs the same however many there are."""
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -28,30 +30,33 @@ class Figures:
 
 
 def figures(db: apsw.Connection, session_id: str, since_ms: int) -> Figures:
-    """Count the session's messages since a time.
+    """Count the session's messages since a time, or rather since the full hour before it.
 
-    The response time is that from a message that came to the next one in its chat, where that is ours.
+    Messages that were forgotten (`messageHistory`) still count. The response time is that from a message that
+    came to the next one in its chat, where that is ours; of the latest thousand messages.
     """
-    within = "FROM messages WHERE session_id = ? AND at >= ?"
-    place = (session_id, since_ms)
+    within = "FROM message_hours WHERE session_id = ? AND hour >= ?"
+    place = (session_id, since_ms // _HOUR_MS)
     total, sent, received, failed = db.execute(
-        f"""SELECT count(*), coalesce(sum({_SENT}), 0), coalesce(sum(direction = 'in'), 0),
-                   coalesce(sum(status = 'failed'), 0) {within}""",
+        f"""SELECT coalesce(sum(total), 0), coalesce(sum(sent), 0), coalesce(sum(received), 0),
+                   coalesce(sum(failed), 0) {within}""",
         place,
     ).get
-    by_type = dict(db.execute(f"SELECT type, count(*) {within} GROUP BY type ORDER BY 2 DESC", place))
+    by_type = dict(db.execute(f"SELECT type, sum(total) {within} GROUP BY type ORDER BY 2 DESC, 1", place))
     days: Any = db.execute(
-        f"""SELECT date(at / 1000, 'unixepoch') AS day, sum({_SENT}), sum(direction = 'in')
-            {within} GROUP BY day ORDER BY day""",
+        f"""SELECT date(hour * 3600, 'unixepoch') AS day, sum(sent), sum(received)
+            {within} GROUP BY hour / 24 ORDER BY hour""",
         place,
     )
     response_ms: float | None = db.execute(
         f"""SELECT avg(next_at - at) FROM (
               SELECT at, direction,
                      lead(direction) OVER chats AS next_direction, lead(at) OVER chats AS next_at
-              {within} WINDOW chats AS (PARTITION BY chat ORDER BY at, ref))
+              FROM (SELECT at, ref, chat, direction FROM messages WHERE session_id = ? AND at >= ?
+                    ORDER BY at DESC, ref DESC LIMIT {_RESPONSES_OF})
+              WINDOW chats AS (PARTITION BY chat ORDER BY at, ref))
             WHERE direction = 'in' AND next_direction = 'out'""",  # noqa: S608
-        place,
+        (session_id, since_ms),
     ).get
     return Figures(
         total=total,

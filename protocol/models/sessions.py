@@ -47,7 +47,8 @@ class SessionSettings(Record, frozen=True, kw_only=True):
     """A session's settings as clients see them: whole, defaults filled in, without the webhook's secret.
 
     `reconnect_interval` is in milliseconds. `allowed_uids` and `allowed_gids` that are both None leave the
-    session to everybody who may speak to the daemon.
+    session to everybody who may speak to the daemon. When more than `alert_sent_per_hour` messages of ours
+    were sent within an hour there is a `session.alert`, and again after it was less; 0: never.
     """
 
     auto_reconnect: bool = True

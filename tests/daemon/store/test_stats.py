@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import apsw
 import pytest
 
 from daemon.store import messages, outbox, sessions, stats
 from daemon.store.events import append_event
 from daemon.store.messages import Content
-from protocol.models import MessageError
+from daemon.store.migrations import migrate, scripts
+from protocol.models import MessageError, SessionSettings, StoredSettings
 
 from .test_messages import S, came, new_db
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import apsw
 
 DAY = 86_400_000
 
@@ -51,6 +51,42 @@ def test_messages_are_counted_by_type_and_day(db: apsw.Connection) -> None:
     assert found.by_day == {"1970-01-01": (1, 1), "1970-01-02": (1, 0)}
     assert found.average_response_s == pytest.approx(2.0)
     assert stats.figures(db, S, DAY).total == 2
+
+
+def test_what_changes_is_counted_anew_and_what_is_forgotten_stays(db: apsw.Connection) -> None:
+    send(db, "A", 1_000)
+    outbox.fail(db, S, "A", MessageError(code="PAGE_ERROR", message="no"), 2_000)
+    assert stats.figures(db, S, 0).failed == 1
+    outbox.retry(db, S, "A", 3_000)
+    assert stats.figures(db, S, 0).failed == 0
+    messages.ack(db, S, "A", "played", 4_000)
+    settings = StoredSettings(visible=SessionSettings(message_history=False))
+    sessions.update(db, S, 5_000, settings=settings)
+    assert messages.forget(db, before_ms=DAY) == 1
+    found = stats.figures(db, S, 0)
+    assert (found.total, found.sent, found.failed, found.by_type) == (1, 1, 0, {"text": 1})
+    assert stats.figures(db, S, 3_600_000).total == 0
+    sessions.delete(db, S, 6_000)
+    assert stats.figures(db, S, 0).total == 0
+
+
+def test_the_counts_of_a_store_from_before_they_were_kept() -> None:
+    older = next(n for n, script in enumerate(scripts()) if "CREATE TABLE message_hours" in script)
+    db = apsw.Connection(":memory:")
+    migrate(db, scripts()[:older])
+    db.execute("INSERT INTO sessions (id, name, desired, status, created_at, updated_at) VALUES"
+               " ('one', 'One', 'stopped', 'inactive', 1, 1)")  # fmt: skip
+    db.execute("INSERT INTO chats VALUES (1, 'one')")
+    for number, (direction, status_) in enumerate((("in", "received"), ("out", "read"), ("out", "failed"))):
+        db.execute(
+            """INSERT INTO messages (session_id, id, chat, chat_id, direction, origin, type, status, at,
+                 created_at, updated_at) VALUES ('one', ?, 1, 'c', ?, 'api', 'text', ?, 1, 1, 1)""",
+            (str(number), direction, status_),
+        )
+    migrate(db, scripts())
+    found = stats.figures(db, S, 0)
+    assert (found.total, found.sent, found.received, found.failed) == (3, 1, 1, 1)
+    db.close()
 
 
 def test_uptime_is_the_share_of_time_connected(db: apsw.Connection) -> None:
