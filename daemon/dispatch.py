@@ -25,7 +25,9 @@ _log = structlog.get_logger()
 
 
 class Client(Protocol):
-    """What a handler may do with the connection that a request came on."""
+    """What a handler may do with the connection that a request came on; `peer` is who it is by now."""
+
+    peer: Peer
 
     async def notify(self, *lines: bytes) -> None:
         """Send notifications, as encoded lines, in order; waits while much is queued."""

@@ -125,6 +125,8 @@ async def _serve(
 
 async def _restore(service: Service) -> None:
     """Supervise every stored session, and start those that are wanted; none needs its QR again."""
+    for session_id, upto, settings in await service.store.read(sessions.deleted):
+        service.visibility.note_deleted(session_id, upto, settings)
     rows, _ = await service.store.read(sessions.list_)
     for row in rows:
         session = await service.supervise(row)

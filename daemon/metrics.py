@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from daemon import figures
+from daemon.access import Peer
 from daemon.journal import now_ms
 from daemon.service import Service
 from daemon.store import SessionRow, sessions
@@ -17,25 +18,26 @@ from daemon.webhooks import figures as webhooks
 from protocol.models import SESSION_STATUSES, ProcessFigures
 
 
-async def text(service: Service) -> str:
-    """Return all metrics as OpenMetrics text. Reads the store, and /proc for each browser."""
+async def text(service: Service, peer: Peer) -> str:
+    """Return what the caller may know, as OpenMetrics text. Reads the store, and /proc for each browser."""
+    hidden = service.visibility.hidden(peer)
 
-    hooks = list(service.webhooks)
+    hooks = [each for each in service.webhooks if service.visibility.sees(peer, each[0].session_id)]
 
     def query(db: apsw.Connection) -> tuple[list[SessionRow], int, int, dict[str, webhooks.Figures]]:
         stored: int = db.execute("SELECT count(*) FROM messages").get
         behind = webhooks.read(db, hooks, now_ms())
-        return sessions.list_(db)[0], stored, service.store.log.latest, behind
+        return sessions.list_(db, hidden=hidden)[0], stored, service.store.log.latest, behind
 
     rows, stored, latest, behind = await service.store.read(query)
     processes: dict[str, ProcessFigures] = {}
-    for session in service.fleet:
+    for session in service.seen_by(peer):
         if session.life is not None and session.life.pid is not None:
             found = await figures.of_tree(session.life.pid)
             if found is not None:
                 processes[session.id] = found
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reading(_metrics(service, rows, stored, latest, processes)))
+    registry.register(_Reading(_metrics(service, peer, rows, stored, latest, processes)))
     registry.register(_Reading(webhooks.metrics(service.webhooks, behind)))
     exposition: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # it has no annotations
     return exposition.decode()
@@ -52,9 +54,14 @@ class _Reading(Collector):
 
 
 def _metrics(
-    service: Service, rows: list[SessionRow], stored: int, latest: int, processes: dict[str, ProcessFigures]
+    service: Service,
+    peer: Peer,
+    rows: list[SessionRow],
+    stored: int,
+    latest: int,
+    processes: dict[str, ProcessFigures],
 ) -> Iterator[Metric]:
-    statuses = Counter(session.told.status for session in service.fleet)
+    statuses = Counter(session.told.status for session in service.seen_by(peer))
     by_status = GaugeMetricFamily("wasup_sessions", "Sessions by status", labels=["status"])
     for status in SESSION_STATUSES:
         by_status.add_metric([status], statuses[status])
@@ -70,7 +77,7 @@ def _metrics(
     yield messages
     yield queued
     restarts = GaugeMetricFamily("wasup_session_restarts", "Restarts within the window", labels=["session"])
-    for session in service.fleet:
+    for session in service.seen_by(peer):
         restarts.add_metric([session.id], len(session.restarts_ms()))
     yield restarts
     memory = GaugeMetricFamily(

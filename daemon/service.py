@@ -8,11 +8,13 @@ import attrs
 import outcome
 import trio
 
+from daemon.access import Peer
 from daemon.backups import Backups
 from daemon.config import Config
 from daemon.journal import StoreJournal, now_ms
 from daemon.media import MediaFiles
 from daemon.store import SessionRow, Store
+from daemon.visibility import Visibility
 from daemon.webhooks.hooks import Webhooks
 from protocol.errors import RpcError
 from protocol.models import SessionSettings
@@ -45,6 +47,7 @@ class Service:
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)
+    visibility: Visibility = attrs.Factory(Visibility)
 
     def session(self, session_id: str) -> Session:
         """Return the session's supervisor. Raises SESSION_NOT_FOUND."""
@@ -53,8 +56,13 @@ class Service:
             raise RpcError("SESSION_NOT_FOUND", sessionId=session_id)
         return session
 
+    def seen_by(self, peer: Peer | None) -> list[Session]:
+        """Return the sessions that a caller may know of; None: somebody of whom nothing is known."""
+        return [session for session in self.fleet if self.visibility.sees(peer, session.id)]
+
     async def supervise(self, row: SessionRow) -> Session:
         """Put a stored session under supervision."""
+        self.visibility.note(row.id, row.settings.visible)
         if row.last_activity is not None:
             self.activity[row.id] = row.last_activity
         return await self.fleet.add(

@@ -272,10 +272,10 @@ class Session:
                 continue
             if (other.facts.linked_at_ms or 0) <= (self.facts.linked_at_ms or 0):
                 _log.warning("phone_number_in_use", session_id=self.id, other=other.id)
-                self.give(machine.NumberTaken(f"The number is linked to the session {other.id}"))
+                self.give(machine.NumberTaken("The number is linked to another session"))
                 return False
             _log.warning("phone_number_in_use", session_id=other.id, other=self.id)
-            other.give(machine.NumberTaken(f"The number is linked to the session {self.id}"))
+            other.give(machine.NumberTaken("The number is linked to another session"))
         return True
 
     def send_outgoing(self) -> None:

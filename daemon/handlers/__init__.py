@@ -1,10 +1,9 @@
 """One function per method, one module per name space; `handlers` binds them to the running daemon."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from daemon.dispatch import Handlers
+from daemon.dispatch import Call, Handler, Handlers
 from daemon.handlers import (
     actions,
     events,
@@ -20,6 +19,8 @@ from daemon.handlers import (
 )
 from daemon.handlers import daemon as daemon_methods
 from daemon.service import Service
+from protocol.errors import RpcError
+from protocol.methods import METHODS
 
 _HANDLERS: dict[str, Callable[..., Any]] = {
     "session.create": sessions.create,
@@ -80,4 +81,25 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
 
 def handlers(service: Service) -> Handlers:
     """Return the handler of every method that this daemon has."""
-    return {name: partial(handler, service) for name, handler in _HANDLERS.items()}
+    return {name: _admitting(service, name, handler) for name, handler in _HANDLERS.items()}
+
+
+def _admitting(service: Service, name: str, handler: Callable[..., Any]) -> Handler:
+    """Put before a handler what hides sessions: whoever may not know of one is told that there is none.
+
+    Every method that takes the id of a session, or of a session's webhook, passes here; those that make lists
+    of sessions, events or webhooks leave the hidden ones out themselves.
+    """
+    errors = METHODS[name].errors
+
+    def admit(call: Call, params: Any) -> Any:
+        session_id = getattr(params, "session_id", None)
+        if "SESSION_NOT_FOUND" in errors and not service.visibility.sees(call.peer, session_id):
+            raise RpcError("SESSION_NOT_FOUND", sessionId=session_id)
+        if "WEBHOOK_NOT_FOUND" in errors:
+            hook, _state = service.webhooks.get(params.webhook_id)
+            if not service.visibility.sees(call.peer, hook.session_id):
+                raise RpcError("WEBHOOK_NOT_FOUND", webhookId=hook.id)
+        return handler(service, call, params)
+
+    return admit

@@ -38,10 +38,10 @@ LOW_BYTES = 512 * 2**20
 """Less room than this is told as a problem: a browser's profile grows to as much."""
 
 
-async def health(service: Service, _call: Call, _params: NoParams) -> Health:
-    statuses = Counter(session.told.status for session in service.fleet)
+async def health(service: Service, call: Call, _params: NoParams) -> Health:
+    statuses = Counter(session.told.status for session in service.seen_by(call.peer))
     free = shutil.disk_usage(service.store.path.parent).free
-    problems = tuple(_problems(service, free))
+    problems = tuple(p for p in _problems(service, free) if service.visibility.sees(call.peer, p.session_id))
     return Health(
         status="degraded" if problems else "ok",
         version=service.version,
@@ -163,10 +163,10 @@ def _webhook_problems(service: Service) -> Iterator[Problem]:
             )
 
 
-async def metrics(service: Service, _call: Call, _params: NoParams) -> MetricsResult:
+async def metrics(service: Service, call: Call, _params: NoParams) -> MetricsResult:
     from daemon.metrics import text  # an exposition library that most daemons never need
 
-    return MetricsResult(text=await text(service))
+    return MetricsResult(text=await text(service, call.peer))
 
 
 def whoami(_service: Service, call: Call, _params: NoParams) -> WhoamiResult:

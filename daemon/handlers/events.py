@@ -1,13 +1,17 @@
 """events.*: the log, read page by page or pushed as notifications."""
 
+from collections.abc import Iterable
 from functools import partial
+from typing import Final
 
 import trio
 
+from daemon.access import Peer, allows
 from daemon.dispatch import Call, Client, Reply
 from daemon.service import Service
-from daemon.store import Subscription
+from daemon.store import Event, Subscription
 from protocol.models import (
+    EventRecord,
     EventsListParams,
     EventsListResult,
     EventsSubscribeParams,
@@ -16,28 +20,50 @@ from protocol.models import (
     EventsUnsubscribeResult,
 )
 
+_PAGE: Final = 500
+"""How much of the log is looked through at once for a caller who may not know of all of it."""
+
 
 def subscribe(service: Service, call: Call, params: EventsSubscribeParams) -> Reply:
     subscription = service.store.log.subscribe(params.after, params.types, params.sessions)
     number, scope = call.connection.open_subscription()
     answer = EventsSubscribeResult(subscription=number, cursor=subscription.cursor)
-    return Reply(answer, partial(_push, call.connection, number, scope, subscription))
+    return Reply(answer, partial(_push, service, call.connection, number, scope, subscription))
 
 
-async def _push(client: Client, number: int, scope: trio.CancelScope, subscription: Subscription) -> None:
-    """Send what the subscription gives until it, or the connection, ends."""
+async def _push(
+    service: Service, client: Client, number: int, scope: trio.CancelScope, subscription: Subscription
+) -> None:
+    """Send what the subscription gives, and the client may know of, until it, or the connection, ends.
+
+    The client's role and the lists of a session count as they are when the event is sent.
+    """
     head = b'{"jsonrpc":"2.0","method":"event","params":{"subscription":%d,"event":' % number
     with scope, subscription:
         async for events in subscription:
-            await client.notify(*(head + event.json + b"}}\n" for event in events))
+            if not allows(client.peer.role, "reader"):
+                return
+            seen = _seen(service, client.peer, events)
+            await client.notify(*(head + event.json + b"}}\n" for event in seen))
+
+
+def _seen(service: Service, peer: Peer, events: Iterable[Event]) -> list[Event]:
+    sees = service.visibility.sees_event
+    return [event for event in events if sees(peer, event.record.session_id, event.seq)]
 
 
 def unsubscribe(_service: Service, call: Call, params: EventsUnsubscribeParams) -> EventsUnsubscribeResult:
     return EventsUnsubscribeResult(unsubscribed=call.connection.close_subscription(params.subscription))
 
 
-async def list_(service: Service, _call: Call, params: EventsListParams) -> EventsListResult:
-    page = await service.store.log.list(params.after, params.limit, params.types, params.sessions)
-    return EventsListResult(
-        events=tuple(event.record for event in page.events), oldest=page.oldest, latest=page.latest
-    )
+async def list_(service: Service, call: Call, params: EventsListParams) -> EventsListResult:
+    """Fill the page with what the caller may know of: one that comes short is the last."""
+    found: list[EventRecord] = []
+    cursor, limit = params.after, params.limit
+    while True:
+        page = await service.store.log.list(cursor, limit, params.types, params.sessions)
+        found += [event.record for event in _seen(service, call.peer, page.events)]
+        cursor, limit = page.upto, max(params.limit, _PAGE)
+        if len(found) >= params.limit or cursor >= page.latest:
+            break
+    return EventsListResult(events=tuple(found[: params.limit]), oldest=page.oldest, latest=page.latest)

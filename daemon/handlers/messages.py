@@ -29,10 +29,10 @@ _REACHED: Mapping[str, tuple[str, ...]] = {
 _WATCHED = tuple(f"message.{status}" for status in (*_REACHED["sent"], "failed", "cancelled"))
 
 
-async def send(service: Service, _call: Call, params: MessageSendParams) -> Message:
-    session_id = (
-        params.session_id if params.session_id is not None else await _least_loaded(service, params.tag)
-    )
+async def send(service: Service, call: Call, params: MessageSendParams) -> Message:
+    session_id = params.session_id
+    if session_id is None:
+        session_id = await _least_loaded(service, params.tag, service.visibility.hidden(call.peer))
     session = service.session(session_id)
     content, file = await content_of(params, service.config.messages)
     message_id = new_message_id()
@@ -101,9 +101,9 @@ def new_message_id() -> str:
     return "3EB0" + secrets.token_hex(9).upper()
 
 
-async def _least_loaded(service: Service, tag: str | None) -> str:
+async def _least_loaded(service: Service, tag: str | None, hidden: list[str]) -> str:
     """Return the connected session with the tag that has least to send. Raises SESSION_NOT_CONNECTED."""
-    rows, total = await service.store.read(lambda db: sessions.list_(db, tag=tag))
+    rows, total = await service.store.read(lambda db: sessions.list_(db, tag=tag, hidden=hidden))
     if not total:
         raise RpcError("SESSION_NOT_FOUND", f"No session has the tag {tag!r}", tag=tag)
     ready = [row for row in rows if row.status == "connected" and row.id not in service.deleting]

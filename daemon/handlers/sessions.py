@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from daemon import backup, figures
 from daemon import qr as pictures
+from daemon.access import Peer
 from daemon.dispatch import Call
 from daemon.handlers.webhooks import check_settings
 from daemon.journal import now_ms
@@ -22,6 +23,7 @@ from daemon.service import Service
 from daemon.store import SessionRow, session_record
 from daemon.store import sessions as table
 from daemon.store.events import append_event
+from daemon.visibility import admitted
 from protocol.errors import ERRORS, RpcError
 from protocol.events import SessionData
 from protocol.models import (
@@ -64,6 +66,7 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
     settings = StoredSettings()
     if params.settings is not None:
         settings = _merged(settings, params.settings)
+        _check_lists(call.peer, settings.visible)
 
     def job(db: apsw.Connection) -> SessionRow:
         if table.count(db) >= limits.max:
@@ -72,7 +75,7 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
             raise RpcError(
                 "SESSION_LIMIT", "This user has as many sessions as allowed", limit=limits.max_per_uid
             )
-        return table.insert(
+        row = table.insert(
             db,
             id=session_id,
             name=params.name,
@@ -81,6 +84,8 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
             settings=settings,
             owner_uid=call.peer.uid,
         )
+        service.visibility.note(session_id, settings.visible)  # before anybody is told of it
+        return row
 
     async def carry_out() -> Session:
         row = await service.store.write(job)
@@ -97,10 +102,16 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
     return await service.see_through(carry_out)
 
 
-async def list_(service: Service, _call: Call, params: SessionListParams) -> SessionListResult:
+async def list_(service: Service, call: Call, params: SessionListParams) -> SessionListResult:
+    hidden = service.visibility.hidden(call.peer)
     rows, total = await service.store.read(
         lambda db: table.list_(
-            db, status=params.status, tag=params.tag, limit=params.limit, offset=params.offset
+            db,
+            status=params.status,
+            tag=params.tag,
+            limit=params.limit,
+            offset=params.offset,
+            hidden=hidden,
         )
     )
     # One that is being made or deleted just now has no supervisor.
@@ -123,7 +134,7 @@ def status(service: Service, _call: Call, params: SessionParams) -> SessionStatu
     )
 
 
-async def update(service: Service, _call: Call, params: SessionUpdateParams) -> Session:
+async def update(service: Service, call: Call, params: SessionUpdateParams) -> Session:
     session = service.session(params.session_id)
     if params.settings is not UNSET:
         check_settings(service, params.settings)
@@ -136,7 +147,10 @@ async def update(service: Service, _call: Call, params: SessionUpdateParams) -> 
         if params.description is not UNSET:
             changes["description"] = params.description
         if params.settings is not UNSET:
-            changes["settings"] = _merged(row.settings, params.settings)
+            changes["settings"] = settings = _merged(row.settings, params.settings)
+            if admitted(settings.visible) != admitted(row.settings.visible):
+                _check_may_share(call.peer, row)
+                _check_lists(call.peer, settings.visible)
         at_ms = now_ms()
         row = table.update(db, session.id, at_ms, **changes)
         data = SessionData(name=row.name)
@@ -147,6 +161,7 @@ async def update(service: Service, _call: Call, params: SessionUpdateParams) -> 
         row = await service.store.write(job)
         session.rules = service.rules(row.settings.visible)
         session.preferences = service.preferences(row.settings.visible)
+        service.visibility.note(row.id, row.settings.visible)
         if params.settings is not UNSET:
             await service.webhooks.refresh()
         return row
@@ -155,7 +170,7 @@ async def update(service: Service, _call: Call, params: SessionUpdateParams) -> 
 
 
 # What a promise of safety must not be: accepted, and not kept. Each goes when its feature comes.
-_NOT_YET = ("proxy", "allowedUids", "allowedGids", "enableEncryption")
+_NOT_YET = ("proxy", "enableEncryption")
 
 
 def _merged(settings: StoredSettings, patch: SettingsPatch) -> StoredSettings:
@@ -168,6 +183,26 @@ def _merged(settings: StoredSettings, patch: SettingsPatch) -> StoredSettings:
             problem = "This version cannot do that yet, and does not pretend to"
             raise RpcError("INVALID_PARAMS", f"{path}: {problem}", path=path, problem=problem)
     return merged
+
+
+def _check_may_share(peer: Peer, row: SessionRow) -> None:
+    """Let the session's creator and admins alone say who sees it. Raises FORBIDDEN."""
+    if peer.role != "admin" and peer.uid != row.owner_uid:
+        raise RpcError(
+            "FORBIDDEN",
+            "Who may see a session is for its creator and for admins to say",
+            action="Ask an admin, or the user who created the session.",
+        )
+
+
+def _check_lists(peer: Peer, settings: SessionSettings) -> None:
+    """Refuse lists that would hide a session from the one who writes them. Raises INVALID_PARAMS."""
+    lists = admitted(settings)
+    if lists is not None and peer.role != "admin" and not lists.include(peer):
+        path = "$.settings.allowedUids" if settings.allowed_uids is not None else "$.settings.allowedGids"
+        problem = "These lists would hide the session from you"
+        action = f"Add your uid, {peer.uid}, to `allowedUids`, or one of your groups to `allowedGids`."
+        raise RpcError("INVALID_PARAMS", f"{path}: {problem}", path=path, problem=problem, action=action)
 
 
 async def start(service: Service, _call: Call, params: LifecycleParams) -> StatusResult:
@@ -293,7 +328,11 @@ async def delete(service: Service, _call: Call, params: SessionDeleteParams) -> 
 
 async def remove(service: Service, session_id: str) -> None:
     """Remove a stopped session that is being deleted: its rows, its supervisor, its files."""
-    await service.store.write(lambda db: table.delete(db, session_id, now_ms()))
+
+    def job(db: apsw.Connection) -> None:
+        service.visibility.note_deleted(session_id, *table.delete(db, session_id, now_ms()))
+
+    await service.store.write(job)
     await service.webhooks.refresh()
     service.fleet.forget(session_id)
     service.activity.pop(session_id, None)

@@ -80,19 +80,19 @@ async def _while_held(session: Session, work: Callable[[], Awaitable[None]]) -> 
     return done
 
 
-async def terminate_inactive(service: Service, _call: Call, _params: NoParams) -> TerminateResult:
-    return await _terminate(service, lambda state: state.status in ("inactive", "disconnected"))
+async def terminate_inactive(service: Service, call: Call, _params: NoParams) -> TerminateResult:
+    return await _terminate(service, call, lambda state: state.status in ("inactive", "disconnected"))
 
 
-async def terminate_all(service: Service, _call: Call, _params: NoParams) -> TerminateResult:
-    return await _terminate(service, lambda _state: True)
+async def terminate_all(service: Service, call: Call, _params: NoParams) -> TerminateResult:
+    return await _terminate(service, call, lambda _state: True)
 
 
-async def _terminate(service: Service, chosen: Callable[[State], bool]) -> TerminateResult:
+async def _terminate(service: Service, call: Call, chosen: Callable[[State], bool]) -> TerminateResult:
     """Stop sessions, remove what their browsers left, and end browsers that no session owns."""
     if service.store.trouble is not None:
         raise RpcError("STORE_FULL", service.store.trouble)
-    sessions = [s for s in service.fleet if chosen(s.told) and s.id not in service.deleting]
+    sessions = [s for s in service.seen_by(call.peer) if chosen(s.told) and s.id not in service.deleting]
 
     async def carry_out() -> TerminateResult:
         for session in sessions:

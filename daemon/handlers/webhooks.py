@@ -29,7 +29,15 @@ from protocol.models import (
 from protocol.times import rfc3339
 
 
-async def create(service: Service, _call: Call, params: WebhookCreateParams) -> Webhook:
+async def create(service: Service, call: Call, params: WebhookCreateParams) -> Webhook:
+    if params.session_id is None and call.peer.role != "admin":
+        raise RpcError(
+            "FORBIDDEN",
+            "A webhook for every session is told of those too that you may not see: it needs the role admin",
+            role=call.peer.role or "none",
+            required="admin",
+            action="Give a `sessionId`, or ask an admin.",
+        )
     check(service, params.url, params.secret, "$.url", "$.secret")
     hook = Hook(
         id=f"wh_{secrets.token_hex(12)}",
@@ -55,11 +63,13 @@ async def create(service: Service, _call: Call, params: WebhookCreateParams) -> 
     return await service.see_through(carry_out)
 
 
-async def list_(service: Service, _call: Call, params: WebhookListParams) -> WebhookListResult:
+async def list_(service: Service, call: Call, params: WebhookListParams) -> WebhookListResult:
     found = [
         (hook, state)
         for hook, state in service.webhooks
-        if params.session_id in (None, hook.session_id) and params.webhook_id in (None, hook.id)
+        if params.session_id in (None, hook.session_id)
+        and params.webhook_id in (None, hook.id)
+        and service.visibility.sees(call.peer, hook.session_id)
     ]
     page = found[params.offset : params.offset + params.limit]
     shown = [hook.id for hook, _ in page]
@@ -70,7 +80,11 @@ async def list_(service: Service, _call: Call, params: WebhookListParams) -> Web
     letters, counts = await service.store.read(query)
     return WebhookListResult(
         webhooks=tuple(_webhook(service, hook, state, counts.get(hook.id, 0)) for hook, state in page),
-        dead_letters=tuple(map(_dead_letter, letters)),
+        dead_letters=tuple(
+            _dead_letter(letter)
+            for letter in letters
+            if service.visibility.sees_event(call.peer, letter.session_id, letter.seq)
+        ),
         total=len(found),
     )
 

@@ -161,4 +161,5 @@ def expire(db: apsw.Connection, before_ms: int, limit: int = 10_000) -> int:
     deleted = db.changes()
     if deleted:
         db.execute("UPDATE meta SET value = ? WHERE name = 'events_oldest'", (max(first_kept, oldest),))
+        db.execute("DELETE FROM deleted_sessions WHERE upto < ?", (first_kept,))
     return deleted

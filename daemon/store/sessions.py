@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+import msgspec
+
 from protocol.errors import RpcError
 from protocol.events import SessionData, SessionStatusData
-from protocol.models import SessionStatus, StoredSettings
+from protocol.models import SessionSettings, SessionStatus, StoredSettings
 
 from .events import append_event
 from .records import SESSION_COLUMNS, SessionRow, session_row, to_json
@@ -24,7 +26,18 @@ if TYPE_CHECKING:
 
     from protocol.models import ConnectionInfo, Desired
 
-__all__ = ["Changes", "count", "delete", "get", "insert", "list_", "set_status", "update", "wanted"]
+__all__ = [
+    "Changes",
+    "count",
+    "delete",
+    "deleted",
+    "get",
+    "insert",
+    "list_",
+    "set_status",
+    "update",
+    "wanted",
+]
 
 
 class Changes(TypedDict, total=False):
@@ -87,8 +100,12 @@ def list_(
     tag: str | None = None,
     limit: int = -1,
     offset: int = 0,
+    hidden: Sequence[str] = (),
 ) -> tuple[list[SessionRow], int]:
-    """Return a page of the sessions, oldest first, and how many match; a `limit` of -1 is none."""
+    """Return a page of the sessions, oldest first, and how many match; a `limit` of -1 is none.
+
+    Those whose ids are `hidden` are not counted either.
+    """
     where: list[str] = ["1"]
     bindings: list[Any] = []
     if status is not None:
@@ -97,6 +114,9 @@ def list_(
     if tag is not None:
         where.append("EXISTS (SELECT 1 FROM json_each(s.settings, '$.visible.tags') WHERE value = ?)")
         bindings.append(tag)
+    if hidden:
+        where.append("s.id NOT IN (SELECT value FROM json_each(?))")
+        bindings.append(to_json(hidden))
     matching = f"FROM sessions s WHERE {' AND '.join(where)}"
     total = db.execute(f"SELECT count(*) {matching}", bindings).get
     rows = db.execute(
@@ -157,14 +177,32 @@ def set_status(
     return get(db, session_id)
 
 
-def delete(db: apsw.Connection, session_id: str, at_ms: int) -> None:
+def delete(db: apsw.Connection, session_id: str, at_ms: int) -> tuple[int, SessionSettings]:
     """Delete a session, its chats and messages, and the log's events of those; its other events stay.
 
     A message's event would have nothing left to tell, and its snapshot still names the chat. So a client that
-    comes back later finds `session.deleted` where they were. Raises SESSION_NOT_FOUND.
+    comes back later finds `session.deleted` where they were. Its lists go on to say who may read what stays.
+    Returns the seq of `session.deleted`, and the settings that it had. Raises SESSION_NOT_FOUND.
     """
-    name = get(db, session_id).name
+    row = get(db, session_id)
     db.execute("DELETE FROM events WHERE session_id = ? AND message IS NOT NULL", (session_id,))
     db.execute("DELETE FROM messages WHERE session_id = ?", (session_id,))
     db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
-    append_event(db, type="session.deleted", session_id=session_id, at_ms=at_ms, data=SessionData(name=name))
+    data = SessionData(name=row.name)
+    seq = append_event(db, type="session.deleted", session_id=session_id, at_ms=at_ms, data=data)
+    settings = row.settings.visible
+    if settings.allowed_uids is not None or settings.allowed_gids is not None:
+        db.execute(
+            "INSERT INTO deleted_sessions (upto, session_id, settings) VALUES (?, ?, ?)",
+            (seq, session_id, to_json(settings)),
+        )
+    return seq, settings
+
+
+def deleted(db: apsw.Connection) -> list[tuple[str, int, SessionSettings]]:
+    """Return the deleted sessions that had lists of who may see them, oldest first.
+
+    Of each the id, the seq of its last event and the settings that it had.
+    """
+    rows = db.execute("SELECT session_id, upto, settings FROM deleted_sessions ORDER BY upto")
+    return [(name, upto, msgspec.json.decode(text, type=SessionSettings)) for name, upto, text in rows]

@@ -52,13 +52,14 @@ def _waiting_since(db: apsw.Connection, state: State) -> int | None:
 
 
 def metrics(webhooks: Webhooks, figures: dict[str, Figures]) -> Iterator[Metric]:
-    """Yield the metrics of all webhooks."""
+    """Yield the metrics of the webhooks that there are figures of."""
     requests = CounterMetricFamily(
         "wasup_webhook_requests",
         "Requests of a webhook since the daemon started",
         labels=["webhook", "result"],
     )
-    for hook_id, counts in webhooks.requests.items():
+    for hook_id in figures.keys() & webhooks.requests.keys():
+        counts = webhooks.requests[hook_id]
         for result in ("delivered", "failed"):
             requests.add_metric([hook_id, result], counts[result])
     yield requests

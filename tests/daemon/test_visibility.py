@@ -1,0 +1,209 @@
+"""Sessions that are not everybody's: whoever is in neither of its lists does not find one."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from protocol.client.aio import Client
+from protocol.errors import RpcError
+from protocol.methods import METHODS
+from tests.daemon.inprocess import Daemon, daemon_in
+
+ACCESS = "[access]\noperator = [200, 201]\nreader = [300]"
+OWNER, OTHER, READER, ADMIN = 200, 201, 300, 0
+
+# What each method that takes the id of a session needs besides.
+MORE: dict[str, dict[str, Any]] = {
+    "session.pair": {"phoneNumber": "+4915112345678"},
+    "session.wait": {"status": "connected", "timeout": 0},
+    "session.delete": {"backup": False},
+    "message.send": {"to": "+4915112345678", "text": "Hello"},
+    **{
+        f"message.{verb}": {"messageId": "3EB0"}
+        for verb in ("get", "retry", "cancel", "download", "delete", "markRead")
+    },
+    "message.edit": {"messageId": "3EB0", "text": "Hello"},
+    "message.react": {"messageId": "3EB0", "emoji": ""},
+    "message.forward": {"messageId": "3EB0", "to": "+4915112345678"},
+    "message.import": {"messages": []},
+    "number.check": {"phoneNumber": "+4915112345678"},
+    "whatsapp.call": {"function": "chat.archive"},
+    "webhook.create": {"url": "http://127.0.0.1:9/"},
+}
+OF_A_SESSION = sorted(
+    name
+    for name, method in METHODS.items()
+    if name not in ("message.import",)  # only an admin may, who sees everything
+    and any(field.name == "session_id" for field in msgspec.structs.fields(method.params))
+)
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
+    async with daemon_in(tmp_path, monkeypatch, ACCESS) as running:
+        yield running
+
+
+async def refused(client: Client, method: str, **params: object) -> RpcError:
+    with pytest.raises(RpcError) as refusal:
+        await client.call(method, params)
+    return refusal.value
+
+
+async def answer(client: Client, method: str, session_id: str) -> str:
+    """What a caller is told, with the id taken out."""
+    try:
+        said: Any = await client.call(method, {"sessionId": session_id, **MORE.get(method, {})})
+    except RpcError as error:
+        said = [error.code, error.message, error.details]
+    return msgspec.json.encode(said).decode().replace(session_id, "ID")
+
+
+async def test_every_method_hides_it_as_if_there_were_none(daemon: Daemon) -> None:
+    async with daemon.as_user(OWNER) as owner, daemon.as_user(OTHER) as other:
+        await owner.call("session.create", name="Mine", id="mine", settings={"allowedUids": [OWNER]})
+        for method in OF_A_SESSION:
+            told = await answer(other, method, "mine")
+            assert told == await answer(other, method, "none"), method
+            assert "INVALID_PARAMS" not in told, f"{method}: MORE lacks what it needs"
+            allowed = await answer(owner, method, "mine")
+            assert "SESSION_NOT_FOUND" not in allowed, method
+        assert await answer(other, "session.get", "mine") == await answer(other, "session.get", "none")
+
+
+async def test_it_is_in_no_list_and_no_figure(daemon: Daemon) -> None:
+    async with daemon.as_user(OWNER) as owner, daemon.as_user(OTHER) as other:
+        tag = {"tags": ["news"]}
+        await owner.call(
+            "session.create", name="Hidden", id="hidden", settings={**tag, "allowedGids": [900, OWNER]}
+        )
+        await owner.call("session.create", name="Open", id="open", settings=tag)
+        hook = await owner.call("webhook.create", url="http://127.0.0.1:9/", sessionId="hidden")
+
+        listed = await other.call("session.list")
+        assert ([s["id"] for s in listed["sessions"]], listed["total"]) == (["open"], 1)
+        health = await other.call("daemon.health")
+        assert sum(health["sessions"].values()) == 1
+        assert "hidden" not in (await other.call("daemon.metrics"))["text"]
+        assert (await other.call("webhook.list"))["webhooks"] == []
+        for method in ("webhook.delete", "webhook.replay", "webhook.test"):
+            told = await refused(other, method, webhookId=hook["id"])
+            none = await refused(other, method, webhookId="wh_none")
+            assert (told.code, told.message) == (none.code, none.message)
+            assert set(told.details) == set(none.details)
+        assert (await other.call("session.terminateInactive"))["terminated"] == ["open"]
+
+        async with daemon.as_user(OTHER, 900) as colleague, daemon.as_user(ADMIN) as admin:
+            for client in (owner, colleague, admin):
+                assert (await client.call("session.list"))["total"] == 2
+                assert "hidden" in (await client.call("daemon.metrics"))["text"]
+                assert len((await client.call("webhook.list"))["webhooks"]) == 1
+
+
+async def test_its_events_are_told_to_those_who_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it is gone, after a restart of the daemon, and when its id is somebody else's by then."""
+    hidden = {"allowedUids": [OWNER]}
+    async with (
+        daemon_in(tmp_path, monkeypatch, ACCESS) as daemon,
+        daemon.as_user(OWNER) as owner,
+        daemon.as_user(READER) as reader,
+        daemon.as_user(ADMIN) as admin,
+        reader.subscribe(after=0) as followed,
+    ):
+        await owner.call("session.create", name="Secret", id="shop", settings=hidden)
+        for _ in range(3):
+            await owner.call("session.update", sessionId="shop", description="Secret")
+        await admin.call("session.delete", sessionId="shop", backup=False)
+        await owner.call("session.create", name="Public", id="shop")
+        with trio.fail_after(20):
+            async for event in followed:
+                assert event["data"] in ({}, {"name": "Public"})
+                if event["data"]:
+                    break
+
+    async with (
+        daemon_in(tmp_path, monkeypatch, ACCESS) as daemon,
+        daemon.as_user(OWNER) as owner,
+        daemon.as_user(READER) as reader,
+    ):
+        everything = (await owner.call("events.list", sessions=["shop"]))["events"]
+        assert [event["data"]["name"] for event in everything] == ["Secret"] * 5 + ["Public"]
+        public = (await reader.call("events.list", sessions=["shop"], limit=1))["events"]
+        assert [event["data"]["name"] for event in public] == ["Public"]
+        assert "Secret" not in str(await reader.call("events.list", limit=1000))
+
+
+async def test_a_message_for_a_tag_takes_no_session_that_the_sender_does_not_see(daemon: Daemon) -> None:
+    async with daemon.as_user(OWNER) as owner, daemon.as_user(OTHER) as other:
+        tag = {"tags": ["news"]}
+        await owner.call("session.create", name="a", id="a", settings={**tag, "allowedUids": [OWNER]})
+        await owner.call("session.start", sessionId="a", wait=True)
+        asked = {"tag": "news", "to": "+4915112345678", "text": "Hello"}
+        assert (await refused(other, "message.send", **asked)).code == "SESSION_NOT_FOUND"
+        assert (await owner.call("message.send", asked))["sessionId"] == "a"
+
+
+async def test_who_may_say_who_sees_it(daemon: Daemon) -> None:
+    async with daemon.as_user(OWNER) as owner, daemon.as_user(OTHER) as other, daemon.as_user(0) as admin:
+        await owner.call("session.create", name="a", id="a")
+
+        async def share(client: Client, **lists: object) -> Any:
+            return await client.call("session.update", sessionId="a", settings=lists)
+
+        told = await refused(other, "session.update", sessionId="a", settings={"allowedUids": [OTHER]})
+        assert told.code == "FORBIDDEN"
+        told = await refused(owner, "session.update", sessionId="a", settings={"allowedUids": [OTHER]})
+        assert (told.code, told.details["path"]) == ("INVALID_PARAMS", "$.settings.allowedUids")
+        told = await refused(owner, "session.create", name="b", settings={"allowedGids": []})
+        assert (told.code, told.details["path"]) == ("INVALID_PARAMS", "$.settings.allowedGids")
+
+        assert (await share(owner, allowedUids=[OWNER, OTHER]))["settings"]["allowedUids"] == [
+            OWNER,
+            OTHER,
+        ]
+        await share(other, markRead=True)  # what he sees he may change, but for the lists
+        assert (
+            await refused(other, "session.update", sessionId="a", settings={"allowedUids": None})
+        ).code == "FORBIDDEN"
+        await share(admin, allowedUids=[])
+        assert (await refused(owner, "session.get", sessionId="a")).code == "SESSION_NOT_FOUND"
+        await share(admin, allowedUids=None)
+        assert (await other.call("session.get", sessionId="a"))["id"] == "a"
+
+
+async def test_a_taken_id_is_taken_even_if_one_does_not_see_it(daemon: Daemon) -> None:
+    async with daemon.as_user(OWNER) as owner, daemon.as_user(OTHER) as other:
+        await owner.call("session.create", name="Mine", id="mine", settings={"allowedUids": [OWNER]})
+        told = await refused(other, "session.create", name="x", id="mine")
+        assert (told.code, "Mine" in str(told.details)) == ("SESSION_EXISTS", False)
+        assert (await refused(other, "session.get", sessionId="mine")).code == "SESSION_NOT_FOUND"
+
+
+async def test_a_webhook_for_everything_is_an_admins(daemon: Daemon) -> None:
+    async with daemon.as_user(OWNER) as owner, daemon.as_user(ADMIN) as admin:
+        told = await refused(owner, "webhook.create", url="http://127.0.0.1:9/")
+        assert (told.code, told.details["required"]) == ("FORBIDDEN", "admin")
+        assert (await admin.call("webhook.create", url="http://127.0.0.1:9/"))["sessionId"] is None
+
+
+async def test_who_loses_the_role_is_told_nothing_more(daemon: Daemon) -> None:
+    async with (
+        daemon.as_user(READER) as reader,
+        daemon.as_user(ADMIN) as admin,
+        reader.subscribe() as followed,
+    ):
+        assert daemon.config.file is not None
+        text = daemon.config.file.read_text()
+        daemon.config.file.write_text(text.replace("reader = [300]", "reader = []"))
+        await admin.call("daemon.reloadConfig")
+        await admin.call("session.create", name="a", id="a")
+        assert (await refused(reader, "session.list")).code == "FORBIDDEN"
+        with trio.move_on_after(0):
+            async for event in followed:
+                raise AssertionError(event)
