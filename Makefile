@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: setup run test test-slow demo lint lock dist clean
+.PHONY: setup run test test-slow demo bench lint lock dist clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,13 @@ test-slow: setup $(PEER)
 
 demo: setup
 	@$(BIN)/python -m tests.demo
+
+# Tables on standard output, JSON in benchmarks/results; `make bench-status` runs one of them.
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+bench-%: setup
+	@$(BIN)/python -m benchmarks $*
 
 lint: setup
 	@$(BIN)/ruff check .
