@@ -78,14 +78,16 @@ def reload(*sessions: Sessions, wait: Wait = False, timeout: Seconds = 90, at: A
     _each(at, "session.reload", sessions, {"wait": wait, "timeout": timeout}, timeout)
 
 
-def logout(session: str, /, *, at: At) -> None:
+def logout(session: str, /, *, yes: Yes = False, at: At) -> None:
     """Unlink a session, on the phone too; it goes on to a new QR code. Its messages are kept.
 
     Args:
         session: The session's id or name.
+        yes: Do not ask.
     """
     with at.connect() as client:
         found = find(client, session)
+        at.confirm(f"Unlink {_described(found)}? To link it again takes the phone.", yes=yes)
         result = client.call("session.logout", sessionId=found["id"], within_s=_LONG_S)
     at.result(result, lambda: at.out.line(f"{found['name']}: unlinked; {_outcome(found, result['status'])}"))
 

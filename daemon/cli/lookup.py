@@ -31,14 +31,19 @@ def find(client: Client, ref: str) -> Session:
         else:
             return found
     sessions = every(client)["sessions"]
-    named: list[Session] = [session for session in sessions if session["name"] == ref]
-    match named:
+    same: list[Session] = [session for session in sessions if session["name"] == ref]
+    match same:
         case [session]:
             return session
         case []:
             raise _not_found(ref, sessions)
-    ids = ", ".join(session["id"] for session in named)
-    raise UsageError(f'{len(named)} sessions have the name "{ref}": {ids}. Give the id of one.')
+    ids = ", ".join(session["id"] for session in same)
+    raise UsageError(f'{len(same)} sessions have the name "{ref}": {ids}. Give the id of one.')
+
+
+def named(client: Client, name: str) -> list[Session]:
+    """Return the sessions of this name."""
+    return [session for session in every(client)["sessions"] if session["name"] == name]
 
 
 def every(client: Client, **wanted: Any) -> dict[str, Any]:

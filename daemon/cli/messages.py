@@ -1,66 +1,14 @@
-"""The commands that send and list messages."""
+"""The command that lists messages, and a message in one line."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from protocol.errors import RpcError
-
-from .failures import Failure, UsageError
 from .figures import local
-from .invocation import QUERY_S, STDIN, At, read_stdin
-from .lifecycle import Seconds
+from .invocation import QUERY_S, At
 from .lookup import find
-from .output import status_cell, tell
-from .refusal import refused
-
-
-def send(
-    session: str,
-    to: str,
-    /,
-    *text: Annotated[str, Parameter(required=True)],
-    wait: Literal["queued", "sent", "delivered"] = "queued",
-    key: str | None = None,
-    timeout: Seconds = 60,
-    at: At,
-) -> None:
-    """Send a text message; prints its id and its status.
-
-    Args:
-        session: The session's id or name.
-        to: A phone number with its country code, or a chat id.
-        text: The text, its words joined by spaces; - reads it from stdin. Put -- before a text that
-            begins with a hyphen.
-        wait: Come back when it has come so far.
-        key: An idempotency key: with the same key, a message is sent once, however often this is repeated.
-        timeout: Seconds to wait.
-    """
-    content = read_stdin() if text == (STDIN,) else " ".join(text).replace(STDIN, "-")
-    if not content:
-        raise UsageError("The text is empty.")
-    params: dict[str, Any] = {"to": to, "text": content, "wait": wait, "timeout": timeout}
-    if key is not None:
-        params["idempotencyKey"] = key
-    with at.connect() as client:
-        found = find(client, session)
-        try:
-            message = client.call("message.send", params, sessionId=found["id"], within_s=timeout + QUERY_S)
-        except RpcError as error:
-            accepted = error.details.get("message")
-            if error.code != "PAGE_TIMEOUT" or not isinstance(accepted, dict) or at.as_json:
-                raise
-            at.out.line(f"{accepted['id']} {accepted['status']}")
-            raise Failure(
-                f"Not {wait} within {timeout:g} s: {refused(error)} The message stays accepted."
-            ) from None
-    at.result(message, lambda: at.out.cells(message["id"], status_cell(message["status"])))
-    if message["status"] == "failed":
-        reason = message.get("error") or {}
-        raise Failure(f"{reason.get('code', 'failed')}: {reason.get('message', 'The message was not sent')}.")
-    if not at.as_json and message["status"] == "queued" and found["status"] != "connected":
-        tell(f"{found['name']} is {found['status']}: the message leaves when it is connected.")
+from .output import status_cell
 
 
 def messages(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Container, Sequence
 from typing import Annotated, Any, TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -10,12 +10,12 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from protocol.client.errors import CallTimeout, ConnectionLost, DaemonUnreachable
 from protocol.errors import RpcError
 
-from . import history, lifecycle, link, messages, service, sessions, upkeep, watch, webhooks
 from .failures import INTERRUPTED, OK, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE, Failure
 from .invocation import STDIN, Invocation
 from .output import tell
 from .refusal import refused
-from .unreachable import explain
+from .tree import add_commands
+from .unreachable import explain, log_advice
 
 _HELP = "Work with wasupd, the daemon that keeps WhatsApp Web sessions alive."
 _EPILOGUE = """\
@@ -46,7 +46,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    program = _Program()
+    program = _Program(argv)
     try:
         return program.run(argv)
     except CycloptsError as error:
@@ -67,15 +67,15 @@ def _run(argv: Sequence[str]) -> int:
         tell(f"wasupctl: {error}. Whether the daemon has carried the request out is not known.")
         return UNREACHABLE
     except CallTimeout as error:
-        tell(f"wasupctl: {error}. Look at the daemon's log: `journalctl -u wasupd`.")
+        tell(f"wasupctl: {error}. {log_advice()}")
         return UNREACHABLE
 
 
 class _Program:
     """The commands, and the invocation that the global options make."""
 
-    def __init__(self) -> None:
-        self._app = _app()
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._app = application(argv)
         self._app.meta.group_parameters = Group("Global options", sort_key=99)
         self._app.meta.default(self._launch)
         self._at: Invocation | None = None
@@ -117,7 +117,8 @@ class _Program:
         return OK if tokens else USAGE
 
 
-def _app() -> App:
+def application(wanted: Container[str]) -> App:
+    """Return the parser of command lines; of generated commands it has those of the `wanted` groups."""
     app = App(
         name="wasupctl",
         help=_HELP,
@@ -127,53 +128,8 @@ def _app() -> App:
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
-    for place, (title, commands) in enumerate(_commands().items()):
-        group = Group(title, sort_key=place)
-        for name, command in commands.items():
-            if isinstance(command, App):
-                command.group = group
-                app.command(command, name=name)
-            else:
-                app.command(command, name=name, group=group)
+    add_commands(app, wanted)
     return app
-
-
-def _commands() -> dict[str, dict[str, Callable[..., None] | App]]:
-    return {
-        "Sessions": {
-            "create": sessions.create,
-            "list": sessions.list_,
-            "show": sessions.show,
-            "link": link.link,
-            "start": lifecycle.start,
-            "stop": lifecycle.stop,
-            "restart": lifecycle.restart,
-            "reload": lifecycle.reload,
-            "logout": lifecycle.logout,
-            "clear-auth": lifecycle.clear_auth,
-            "screenshot": lifecycle.screenshot,
-            "update": sessions.update,
-            "delete": sessions.delete,
-            "terminate-inactive": lifecycle.terminate_inactive,
-            "terminate-all": lifecycle.terminate_all,
-        },
-        "Messages and events": {
-            "send": messages.send,
-            "messages": messages.messages,
-            "watch": watch.watch,
-            "export": history.export,
-            "import": history.import_,
-            "webhook": webhooks.commands(),
-        },
-        "Daemon": {
-            "health": service.health,
-            "whoami": service.whoami,
-            "call": service.call,
-            "backup": upkeep.backup,
-            "force-cleanup": upkeep.force_cleanup,
-            "shutdown": service.shutdown,
-        },
-    }
 
 
 def _version() -> str:

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
+from protocol.client.blocking import Client
 from protocol.errors import RpcError
 
 from .failures import UsageError
 from .figures import duration, local, size
 from .invocation import QUERY_S, STDIN, At, read_stdin
+from .lookup import named
 from .output import status_cell, tell
 
 
@@ -39,7 +41,22 @@ def call(
     at.as_json = True
     with at.connect() as client:
         # Not `call`, which takes objects only: what is wrong with the request is the daemon's to say.
-        at.out.json(client.request(method, given))
+        try:
+            at.out.json(client.request(method, given))
+        except RpcError as error:
+            raise _with_id(client, error, given) from None
+
+
+def _with_id(client: Client, error: RpcError, given: Any) -> RpcError:
+    """Return the error; where a name was given for an id, it says which id was meant."""
+    name = given.get("sessionId") if isinstance(given, dict) else None
+    if error.code != "SESSION_NOT_FOUND" or not isinstance(name, str):
+        return error
+    ids = [session["id"] for session in named(client, name)]
+    if not ids:
+        return error
+    meant = f'Requests take ids; the session with the name "{name}" has the id {" or ".join(ids)}.'
+    return RpcError(error.code, error.message, **{**error.details, "action": meant})
 
 
 def health(*, at: At) -> None:
@@ -77,6 +94,24 @@ def health(*, at: At) -> None:
             at.out.cells(("Problem:", "red"), text.rstrip())
 
     at.result(found, show)
+
+
+def metrics(*, at: At) -> None:
+    """Print the daemon in figures, as a monitoring system reads them (OpenMetrics)."""
+    with at.connect() as client:
+        found = client.call("daemon.metrics", within_s=QUERY_S)
+
+    def show() -> None:
+        for line in found["text"].splitlines():
+            at.out.line(line)
+
+    at.result(found, show)
+
+
+def discover(*, at: At) -> None:
+    """Print the OpenRPC document of every method, as JSON: what each takes, answers, and fails with."""
+    with at.connect() as client:
+        at.out.json(client.call("rpc.discover", within_s=QUERY_S))
 
 
 def whoami(*, at: At) -> None:

@@ -86,7 +86,7 @@ def _about(session: Session, now: float) -> Iterator[Row]:
     if session.get("description"):
         yield "Description", [session["description"]]
     yield "Created", [f"{local(session['createdAt'])} ({ago(session['createdAt'], now)})"]
-    defaults = msgspec.to_builtins(SessionSettings())
+    defaults = msgspec.json.decode(msgspec.json.encode(SessionSettings()))
     settings = session.get("settings") or {}
     changed = {key: value for key, value in settings.items() if value != defaults.get(key)}
     for number, (key, value) in enumerate(sorted(changed.items())):

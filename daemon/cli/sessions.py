@@ -2,16 +2,18 @@
 
 import shlex
 import time
+from contextlib import suppress
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from protocol.errors import RpcError
 from protocol.models import SessionStatus
 
 from .failures import UsageError
 from .figures import ago
 from .invocation import QUERY_S, At
-from .lookup import Session, every, find
+from .lookup import Session, every, find, named
 from .output import status_cell, tell
 from .session_view import show_session
 from .settings import parse_settings
@@ -47,12 +49,20 @@ def create(
         params["settings"] = settings
     with at.connect() as client:
         session: Session = client.call("session.create", params, within_s=QUERY_S)
+        others: list[str] = []
+        with suppress(RpcError):  # it is created, whatever becomes of this
+            others = [other["id"] for other in named(client, name) if other["id"] != session["id"]]
 
     def show() -> None:
         at.out.line(session["id"])
         tell(f"{session['name']}: created. Link it to a phone: wasupctl link {shlex.quote(session['id'])}")
 
     at.result(session, show)
+    if others:
+        tell(
+            f'wasupctl: There are other sessions of this name ({", ".join(others)}): "{name}" alone now means'
+            f" none of them. Use ids, or `wasupctl update {session['id']} --name NAME`."
+        )
 
 
 def update(

@@ -21,10 +21,30 @@ def explain(error: DaemonUnreachable) -> str:
         lines += _permission(denied[0])
     else:
         lines += [
-            "Start it: `systemctl start wasupd`, or `make run` in a checkout.",
+            f"Start it: {_how_to_start()}.",
             "If it runs elsewhere, name its socket with --socket or $WASUP_SOCKET.",
         ]
     return "\n".join(lines)
+
+
+_UNIT_DIRS = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_UNIT = "wasupd.service"
+
+
+def log_advice() -> str:
+    """Return how to see the daemon's log."""
+    if has_unit():
+        return "Look at the daemon's log: `journalctl -u wasupd`."
+    return "Look at what the daemon writes to its standard error."
+
+
+def has_unit() -> bool:
+    """Return whether this machine's systemd knows the daemon."""
+    return any((Path(place) / _UNIT).exists() for place in _UNIT_DIRS)
+
+
+def _how_to_start() -> str:
+    return "`systemctl start wasupd`" if has_unit() else "`wasupd`, or `make run` in a checkout"
 
 
 def _why(reason: str) -> str:

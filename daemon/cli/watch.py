@@ -19,6 +19,7 @@ from .figures import local
 from .invocation import QUERY_S, At, Invocation
 from .lookup import every, find
 from .output import tell
+from .since import cursor_at, parse_since
 from .summary import summary
 
 _AGAIN_S = 1
@@ -30,7 +31,7 @@ Event = dict[str, Any]
 def watch(
     *sessions: str,
     type_: Annotated[list[str] | None, Parameter(name="--type", negative="")] = None,
-    since: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    since: str | None = None,
     at: At,
 ) -> None:
     """Show events as they happen, a line each, until Ctrl-C.
@@ -42,18 +43,56 @@ def watch(
         sessions: Ids or names; none: all sessions, and the daemon itself.
         type_: Only events of this type, such as message.received, or session.* for all of a kind; may be
             repeated.
-        since: Begin after the event of this number (seq); 0: at the start of the log. Without it, only what
-            happens from now on.
+        since: Begin with what came after this: an event's number (seq; 0: the start of the log), a time such
+            as 2026-11-21T10:00, or how long ago, as 90s, 15m, 2h or 3d. Without it, only what happens
+            from now on.
     """
     types = _types(type_ or ())
+    begin = None if since is None else parse_since(since, time.time())
     with at.connect() as client:
         ids = [find(client, ref)["id"] for ref in sessions]
         names = _names(client)
-    for event in _lasting(at, ids or None, types or None, since):
+        cursor = None if begin is None else cursor_at(client, begin)
+    for event in _lasting(at, ids or None, types or None, cursor):
         if at.as_json:
             at.out.json_line(event)
         else:
             _show(at, event, names)
+
+
+def events(
+    *sessions: str,
+    type_: Annotated[list[str] | None, Parameter(name="--type", negative="")] = None,
+    since: str = "0",
+    limit: Annotated[int, Parameter(validator=Number(gte=1, lte=1000))] = 100,
+    at: At,
+) -> None:
+    """Show events of the past, a line each; `wasupctl watch` goes on with those to come.
+
+    Args:
+        sessions: Ids or names; none: all sessions, and the daemon itself.
+        type_: Only events of this type, such as message.received, or session.* for all of a kind; may be
+            repeated.
+        since: Begin with what came after this: an event's number (seq), a time such as 2026-11-21T10:00, or
+            how long ago, as 90s, 15m, 2h or 3d.
+        limit: How many at most.
+    """
+    types = _types(type_ or ())
+    begin = parse_since(since, time.time())
+    with at.connect() as client:
+        wanted: dict[str, Any] = {"limit": limit} | ({"types": types} if types else {})
+        if ids := [find(client, ref)["id"] for ref in sessions]:
+            wanted["sessions"] = ids
+        names = _names(client)
+        answer = client.call("events.list", wanted, after=cursor_at(client, begin), within_s=QUERY_S)
+
+    def show() -> None:
+        for event in answer["events"]:
+            _show(at, event, names)
+        if len(answer["events"]) == limit:
+            tell(f"There may be more: --since {answer['events'][-1]['seq']}")
+
+    at.result(answer, show)
 
 
 def _lasting(

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from protocol.client.blocking import Client
 from protocol.errors import RpcError
@@ -324,18 +324,3 @@ def _find(client: Client, ref: str) -> Webhook:
         ids = ", ".join(hook["id"] for hook in matching)
         raise UsageError(f'{len(matching)} webhooks have ids that begin with "{ref}": {ids}.')
     raise RpcError("WEBHOOK_NOT_FOUND", f'No webhook has the id "{ref}"', action="`wasupctl webhook list`.")
-
-
-def commands() -> App:
-    """Return what stands behind `wasupctl webhook`."""
-    app = App(help="Make, list, test, replay and delete webhooks: events POSTed to your programs.")
-    for name, command in (
-        ("create", create),
-        ("list", list_),
-        ("show", show),
-        ("test", test),
-        ("replay", replay),
-        ("delete", delete),
-    ):
-        app.command(command, name=name)
-    return app

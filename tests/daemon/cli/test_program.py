@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli import unreachable
+from protocol.client.errors import DaemonUnreachable
 from protocol.errors import RpcError
 
 from .conftest import Run
@@ -116,7 +118,29 @@ def test_no_daemon_ends_with_3_and_says_what_to_do(run: Run, tmp_path: Path) -> 
     done = run("list", WASUP_SOCKET=str(missing))
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{missing}: No such file or directory" in done.stderr
-    assert "systemctl start wasupd" in done.stderr
+    assert "Start it: " in done.stderr
+
+
+def test_advice_names_systemd_only_where_it_has_the_unit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(unreachable, "_UNIT_DIRS", (str(tmp_path),))
+    gone = DaemonUnreachable([("/s", "No such file or directory")])
+    assert "systemctl" not in unreachable.explain(gone)
+    assert "journalctl" not in unreachable.log_advice()
+    (tmp_path / "wasupd.service").touch()
+    assert "Start it: `systemctl start wasupd`." in unreachable.explain(gone)
+    assert "journalctl -u wasupd" in unreachable.log_advice()
+
+
+def test_call_with_a_name_says_the_id(run: Run, daemon: FakeDaemon) -> None:
+    Sessions(daemon, session("shop", "s1"), session("twin", "t1"), session("twin", "t2"))
+    done = run("call", "session.get", '{"sessionId": "shop"}')
+    assert done.returncode == 1
+    assert 'the session with the name "shop" has the id s1.' in done.stderr
+    assert json.loads(done.stdout)["data"]["details"]["action"] in done.stderr
+    assert "has the id t1 or t2." in run("call", "session.get", '{"sessionId": "twin"}').stderr
+    assert "has the id" not in run("call", "session.get", '{"sessionId": "gone"}').stderr
 
 
 def test_a_socket_that_nobody_serves(run: Run, daemon: FakeDaemon) -> None:

@@ -58,6 +58,23 @@ def test_create_sends_what_was_given(run: Run, daemon: FakeDaemon) -> None:
     ]
 
 
+def test_a_second_session_of_a_name_is_warned_of(run: Run, daemon: FakeDaemon, sessions: Sessions) -> None:
+    daemon.answers["session.create"] = session("shop", "s9")
+    done = run("create", "shop")
+    assert (done.returncode, done.stdout) == (0, "s9\n")
+    assert 'other sessions of this name (s1): "shop" alone now means none of them' in done.stderr
+    assert "wasupctl update s9 --name NAME" in done.stderr
+    assert "other sessions" not in run("create", "else").stderr
+
+
+def test_show_leaves_out_settings_that_are_empty(run: Run, sessions: Sessions) -> None:
+    sessions.change("s1", settings={"tags": [], "webhookEvents": [], "markRead": True})
+    shown = run("show", "shop").stdout
+    assert "Settings: markRead = true" in shown
+    assert "tags" not in shown
+    assert "webhookEvents" not in shown
+
+
 def test_update(run: Run, daemon: FakeDaemon, sessions: Sessions) -> None:
     daemon.answers["session.update"] = lambda _params: sessions.all[0]
     done = run("update", "shop", "--description", "", "--set", "proxy=null")
@@ -232,7 +249,9 @@ def test_reload_logout_screenshot(run: Run, daemon: FakeDaemon, sessions: Sessio
     daemon.answers["session.reload"] = {"status": "connecting"}
     assert run("reload", "shop").stdout == "shop: connecting.\n"
     daemon.answers["session.logout"] = {"status": "qr_generated"}
-    assert run("logout", "shop").stdout == "shop: unlinked; waits for a phone. Run: wasupctl link s1\n"
+    assert (
+        run("logout", "shop", "--yes").stdout == "shop: unlinked; waits for a phone. Run: wasupctl link s1\n"
+    )
     daemon.answers["session.screenshot"] = {"image": "data:image/png;base64,iVBORw=="}
     picture = tmp_path / "page.png"
     assert run("screenshot", "shop", str(picture)).returncode == 0

@@ -1,0 +1,47 @@
+"""`--since`: a number, a time or a span as a place in the event log."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from protocol.client.blocking import Client
+from protocol.times import parse
+
+from .failures import UsageError
+from .invocation import QUERY_S
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])", re.ASCII)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Since = int | float
+"""The seq of an event; or, as a float, seconds since 1970."""
+
+
+def parse_since(text: str, now: float) -> Since:
+    """Return what the text says; a time without a zone is local. Raises UsageError for anything else."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    if found := _SPAN.fullmatch(text):
+        return now - float(found[1]) * _SECONDS[found[2]]
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f'"{text}" is no place in the log: give a number, a time as 2026-11-21T10:00, or a span as 15m.'
+        ) from None
+
+
+def cursor_at(client: Client, since: Since) -> int:
+    """Return the seq after which the events begin that are meant; asks for a few events to find a time."""
+    if isinstance(since, int):
+        return since
+    log = client.call("events.list", limit=1, within_s=QUERY_S)
+    low, high = max(log["oldest"] - 1, 0), log["latest"]  # what follows `high` is later, or there is nothing
+    while low < high:
+        middle = (low + high) // 2
+        page = client.call("events.list", after=middle, limit=1, within_s=QUERY_S)["events"]
+        if page and parse(page[0]["timestamp"]) / 1000 < since:
+            low = page[0]["seq"]
+        else:
+            high = middle
+    return int(low)
