@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: setup run test test-slow demo bench lint lock dist clean
+.PHONY: setup run test test-slow demo bench lint lock dist install uninstall clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,15 @@ dist: setup
 	@rm -rf dist
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls dist/*.whl
+
+# On this machine, for systemd; with DESTDIR only the files, under that directory.
+PREFIX := /usr/local
+
+install: dist
+	@bash tools/install.sh install $(VENV) $(PREFIX) $(DESTDIR)
+
+uninstall:
+	@bash tools/install.sh uninstall $(VENV) $(PREFIX) $(DESTDIR)
 
 # Takes the newest versions that pyproject.toml allows into requirements.lock.
 lock: setup

@@ -1,20 +1,24 @@
 """The Unix socket's file, and the connections that come in through it.
 
-Owns binding, the file's mode and its removal, and an accept that outlives a shortage of file descriptors.
-Knows nothing of what is said on a connection.
+Owns binding or taking over, the file's mode and its removal, and an accept that outlives a shortage of file
+descriptors. Knows nothing of what is said on a connection.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
+import select
 import socket
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import structlog
 import trio
+
+from daemon.systemd import inherited_socket
 
 _MODE: Final = 0o660
 _BACKLOG: Final = 128
@@ -41,14 +45,25 @@ class NotASocket(ListenError):
 
 
 class Listener:
-    """A bound, listening socket. Made by `bind`; whoever has it calls `close`."""
+    """A listening socket. Made by `bind` and `take_over`; whoever has it calls `close`.
 
-    def __init__(self, sock: socket.socket, path: Path, lock: int) -> None:
-        found = path.stat()
+    `accepted` counts the connections that came in.
+    """
+
+    def __init__(self, sock: socket.socket, path: Path, lock: int | None) -> None:
+        """Take a socket; `lock` is None where its file is another's to keep: systemd's."""
         self.path: Final = path
-        self._file = (found.st_dev, found.st_ino)
+        self.accepted = 0
+        self._file = None if lock is None else _identity(path.stat())
         self._socket = trio.socket.from_stdlib_socket(sock)
-        self._lock: int | None = lock
+        self._lock = lock
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody has connected and is not accepted yet."""
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     async def accept(self) -> trio.SocketStream:
         """Wait for the next connection; when descriptors run out, wait for some to be free.
@@ -69,17 +84,20 @@ class Listener:
                 elif error.errno not in _PASSING:
                     raise trio.ClosedResourceError(str(error)) from error
             else:
+                self.accepted += 1
                 return trio.SocketStream(sock)
 
     def close(self) -> None:
-        """Stop listening and remove the socket's file, if it is still the one that was bound. Idempotent."""
+        """Stop listening and remove the socket's file, if it is still the one that was bound. Idempotent.
+
+        A socket that was taken over stays: systemd listens on, and hands it to the next daemon.
+        """
+        self._socket.close()
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
-        self._socket.close()
         try:
-            found = self.path.lstat()
-            if (found.st_dev, found.st_ino) == self._file:
+            if _identity(self.path.lstat()) == self._file:
                 self.path.unlink()
         except FileNotFoundError:
             pass
@@ -87,6 +105,19 @@ class Listener:
             _log.warning("socket_file_kept", path=str(self.path), error=error.strerror)
         finally:
             _release(lock, _lock_path(self.path))
+
+
+def take_over(env: Mapping[str, str]) -> Listener | None:
+    """Listen on the socket that systemd holds for the daemon; None where there is none.
+
+    Raises:
+        ListenError: something else was handed over.
+    """
+    try:
+        sock = inherited_socket(env)
+    except ValueError as error:
+        raise ListenError(f"{error}: see ListenStream= in wasupd.socket") from error
+    return None if sock is None else Listener(sock, Path(sock.getsockname()), None)
 
 
 def bind(path: Path) -> Listener:
@@ -160,6 +191,10 @@ def _clear(path: Path) -> None:
     raise SocketInUse(f"another process listens on {path}: stop it, or choose another [rpc] socket")
 
 
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
 def _lock_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
@@ -177,8 +212,7 @@ def _acquire(path: Path) -> int:
                 f"another wasupd holds {lock_path}: stop it, or choose another [rpc] socket"
             ) from None
         with contextlib.suppress(FileNotFoundError):
-            held, named = os.fstat(lock), lock_path.lstat()
-            if (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino):
+            if _identity(os.fstat(lock)) == _identity(lock_path.lstat()):
                 return lock
         os.close(lock)  # whoever had it has just removed it
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from daemon import listener, logs
 from daemon.backups import Backups
 from daemon.config import Config
 from daemon.handlers import handlers
+from daemon.heartbeat import answers
 from daemon.journal import now_ms
 from daemon.media import MediaFiles
 from daemon.outgoing import Limits
@@ -22,9 +24,10 @@ from daemon.server import Server
 from daemon.service import Service, journal_of
 from daemon.store import Pending, Store, messages, open_store, sessions
 from daemon.store.events import append_event, expire
+from daemon.systemd import Notifier
 from daemon.webhooks.hooks import Webhooks
 from protocol.errors import RpcError
-from protocol.models import EventType
+from protocol.models import SESSION_STATUSES, EventType
 from supervisors import machine
 from supervisors.chrome.errors import BrowserUnavailable
 from supervisors.fleet import Fleet
@@ -50,17 +53,21 @@ async def run(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_
     _log.info("daemon_starting", version=version("wasup"), pid=os.getpid(), state_dir=str(config.state_dir))
     _log.info("sessions_permanent", timeout_minutes=0, cleanup_interval_minutes=0, never_expire=True)
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sock = listener.bind(config.rpc.socket)
+    sock = listener.take_over(os.environ) or listener.bind(config.rpc.socket)
     try:
         async with _bare_errors(), open_store(config.state_dir / "wasup.db") as store:
-            await _serve(config, store, sock, task_status)
+            await _serve(config, store, sock, Notifier(os.environ), task_status)
     finally:
         sock.close()
     _log.info("daemon_stopped")
 
 
 async def _serve(
-    config: Config, store: Store, sock: listener.Listener, task_status: trio.TaskStatus[None]
+    config: Config,
+    store: Store,
+    sock: listener.Listener,
+    notifier: Notifier,
+    task_status: trio.TaskStatus[None],
 ) -> None:
     activity: dict[str, int] = {}
     sessions_dir = config.state_dir / "sessions"
@@ -95,7 +102,7 @@ async def _serve(
                 max_in_flight=config.rpc.max_in_flight,
             ),
         )
-        await nursery.start(_take_signals, service)
+        await nursery.start(_take_signals, service, notifier)
         _log.info("startup_cleanup_began", sessions_dir=str(config.state_dir / "sessions"))
         _log.info("startup_cleanup_ended", orphans_killed=await fleet.end_orphans())
         _log_event(store, "daemon.started")
@@ -107,11 +114,15 @@ async def _serve(
                 backups.keep_making, config.backup.interval_hours * _HOUR_S, config.backup.keep
             )
         await nursery.start(server.serve, sock)
-        _log.info("daemon_ready", socket=str(config.rpc.socket), sessions=len(fleet))
+        _log.info("daemon_ready", socket=str(sock.path), sessions=len(fleet))
+        await notifier.ready()
+        nursery.start_soon(notifier.keep_status, lambda: _status(fleet))
+        nursery.start_soon(notifier.feed_watchdog, partial(answers, service, server, sock))
         task_status.started()
         await service.stopping.wait()
 
         _log.info("daemon_stopping")
+        await notifier.tell("STOPPING=1")
         server.refuse()
         with trio.move_on_after(STOP_CLIENTS_S):  # the disk may be full
             await _log_event(store, "daemon.stopping").wait()
@@ -137,15 +148,16 @@ async def _restore(service: Service) -> None:
 
 
 async def _take_signals(
-    service: Service, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    service: Service, notifier: Notifier, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started()
         async for number in signals:
             _log.info("signal_received", signal=signal.Signals(number).name)
             if number == signal.SIGHUP:
-                with contextlib.suppress(configuration.ConfigError):  # said in the log
-                    service.reload()
+                async with notifier.reloading():
+                    with contextlib.suppress(configuration.ConfigError):  # said in the log
+                        service.reload()
             else:
                 service.stopping.set()
 
@@ -192,6 +204,13 @@ async def _expire(config: Config, store: Store) -> None:
         except RpcError as error:  # a full disk; there will be another time
             _log.warning("expiry_put_off", error=error.code)
         await trio.sleep(EXPIRE_EVERY_S)
+
+
+def _status(fleet: Fleet) -> str:
+    """Say in a line how many sessions are in which state."""
+    statuses = Counter(session.told.status for session in fleet)
+    parts = [f"{statuses[status]} {status}" for status in SESSION_STATUSES if statuses[status]]
+    return f"Sessions: {', '.join(parts) or 'none'}"
 
 
 def _log_event(store: Store, kind: EventType) -> Pending[int]:

@@ -91,6 +91,31 @@ class Server:
         if len(self._connections) >= self._limits.max_connections:
             await self._turn_away(stream, credentials)
             return
+        await self._serve(stream, credentials)
+
+    async def probe(self) -> bool:
+        """Ask for daemon.whoami through a connection of the daemon's own, and return whether it was answered.
+
+        It does not count as a client. Waits for the answer as long as it takes.
+
+        Raises:
+            OSError: the process has no descriptors left.
+        """
+        ours, theirs = trio.socket.socketpair()
+        stream = trio.SocketStream(ours)
+        async with stream, trio.open_nursery() as nursery:
+            nursery.start_soon(self._serve, trio.SocketStream(theirs), peer_credentials(theirs))
+            await stream.send_all(b'{"jsonrpc":"2.0","id":0,"method":"daemon.whoami"}\n')
+            answer = b""
+            while not answer.endswith(b"\n"):
+                data = await stream.receive_some()
+                if not data:
+                    return False
+                answer += data
+            nursery.cancel_scope.cancel()
+        return b'"result"' in answer
+
+    async def _serve(self, stream: Stream, credentials: Credentials) -> None:
         connection = Connection(
             stream,
             self._access.peer(credentials),

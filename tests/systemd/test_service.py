@@ -1,0 +1,190 @@
+"""The units under a real systemd, with the real Chrome and its sandbox."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+import trio.testing
+
+from protocol.client.aio import connect
+from tests.simulator import Simulator
+from tests.system.conftest import ADA, SHOP
+from tests.system.wasupd import Caller, until
+from tests.systemd.machine import Machine
+
+GROUP = "/system.slice/wasupd.service"
+
+pytestmark = pytest.mark.chrome
+
+
+async def set_up(machine: Machine, sim: Simulator, **unit: str) -> None:
+    """What `make install` and `systemctl enable` do on a machine, and a configuration for the simulator."""
+    await machine.run("systemd-sysusers")
+    await machine.run("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/wasup.conf")
+    config = f'[browser]\nextra_args = {json.dumps(sim.chrome_args)}\n[log]\nlevel = "debug"\n'
+    config += "[restart]\ncooldown = 0.2\nsettle = 0.1\n"
+    machine.path("/etc/wasup/config.toml").write_text(config)
+    if unit:
+        lines = "\n".join(f"{name}={value}" for name, value in unit.items())
+        directory = machine.path("/etc/systemd/system/wasupd.service.d")
+        directory.mkdir()
+        (directory / "test.conf").write_text(f"[Service]\n{lines}\n")
+    await machine.systemctl("daemon-reload")
+    await machine.systemctl("enable", "--quiet", "wasupd.service")
+    await machine.systemctl("start", "wasupd.service")
+
+
+@asynccontextmanager
+async def client(machine: Machine) -> AsyncIterator[Caller]:
+    async with connect(machine.socket) as connection:
+        yield Caller(connection)
+
+
+def browsers(machine: Machine, kind: str = "") -> list[psutil.Process]:
+    """The browsers' processes under the service, or those of one kind such as `renderer`."""
+    found = [psutil.Process(pid) for pid in machine.pids(GROUP)]
+    return [
+        process
+        for process in found
+        if "chrom" in process.name() and f"--type={kind}" in " ".join(process.cmdline())
+    ]
+
+
+def daemon(machine: Machine) -> int:
+    """The daemon's pid as it is seen from here."""
+    (pid,) = [pid for pid in machine.pids(GROUP) if psutil.Process(pid).name() == "wasupd"]
+    return pid
+
+
+async def test_sessions_outlive_restarts_kills_and_hangs_of_the_daemon(
+    machine: Machine, sim: Simulator
+) -> None:
+    shop = sim.phone(SHOP)
+    await set_up(machine, sim, WatchdogSec="3")
+    async with client(machine) as call:
+        await call.create("shop")
+        await call.link("shop", shop)
+        assert (await call.send("shop", ADA, "hello", wait="delivered"))["status"] == "delivered"
+        shop.receive(ADA, "hello to you")
+        async with call.client.subscribe(types=["message.received"], after=0) as events:
+            await until(events, "message.received")
+    linked = await machine.property("MainPID")
+
+    async def back() -> None:
+        async with client(machine) as call:
+            await call.wait("shop", "connected")
+            log = await call("events.list", types=["session.qr"], after=0)
+            assert len(log["events"]) == 1, "no second code was needed"
+
+    await machine.systemctl("restart", "wasupd.service")
+    assert await machine.property("MainPID") != linked
+    await back()
+    for number, result in ((signal.SIGKILL, "signal"), (signal.SIGSTOP, "watchdog")):
+        before = daemon(machine)
+        os.kill(before, number)
+        with trio.fail_after(60):
+            await trio.to_thread.run_sync(psutil.Process(before).wait)
+        await back()
+        journal = await machine.journal("--unit=wasupd", f"UNIT_RESULT={result}")
+        assert journal, f"systemd saw it end by {result}"
+    assert await machine.property("NRestarts") == "2"
+    with trio.fail_after(10):
+        while await machine.property("StatusText") != "Sessions: 1 connected":
+            pass  # it is told once a second
+    assert await machine.property("ActiveState") == "active"
+
+    await machine.systemctl("stop", "wasupd.socket", "wasupd.service")
+    assert machine.pids(GROUP) == []
+    assert not machine.path("/run/wasup/wasup.sock").exists()
+    assert [(d.text, d.chat) for d in shop.deliveries] == [("hello", "4915110000001@c.us")]
+
+
+async def test_nobody_but_the_group_reaches_the_socket_and_the_sandbox_is_on(
+    machine: Machine, sim: Simulator
+) -> None:
+    await set_up(machine, sim)
+    async with client(machine) as call:
+        await call.create("shop")
+        assert await call.start("shop") == "qr_generated"
+
+        renderers = browsers(machine, "renderer")
+        assert renderers
+        outside = Path(f"/proc/{daemon(machine)}/ns/user").readlink()
+        for renderer in renderers:
+            status = Path(f"/proc/{renderer.pid}/status").read_text()
+            assert "Seccomp:\t2" in status
+            assert "NoNewPrivs:\t1" in status
+            assert "CapEff:\t0000000000000000" in status
+            assert Path(f"/proc/{renderer.pid}/ns/user").readlink() != outside
+        listening = [
+            connection
+            for pid in machine.pids(GROUP)
+            for connection in psutil.Process(pid).net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert listening == []
+
+        (chrome, *_) = browsers(machine)
+        assert await connecting(machine, "wasup", "wasupd") == "PermissionError"
+        assert await connecting(machine, "wasup", "wasupd", seen_by=chrome.pid) == "PermissionError"
+        await machine.run("useradd", "--groups=wasup", "member")
+        await machine.run("useradd", "stranger")
+        assert await connecting(machine, "stranger", "stranger") == "PermissionError"
+        assert await connecting(machine, "member", "member") == "connected"
+        whoami = json.loads(await machine.run("wasupctl", "call", "daemon.whoami", user="member"))
+        assert whoami["role"] == "none"
+        uid = int(await machine.run("id", "--user", "member"))
+        assert whoami["uid"] == uid
+
+
+async def connecting(machine: Machine, user: str, group: str, seen_by: int | None = None) -> str:
+    """What becomes of a user's attempt to connect, in the view that a process has of the files."""
+    code = (
+        "import socket\n"
+        "try: socket.socket(socket.AF_UNIX).connect('/run/wasup/wasup.sock')\n"
+        "except OSError as error: print(type(error).__name__)\n"
+        "else: print('connected')"
+    )
+    view = () if seen_by is None else ("nsenter", "--target", str(machine.inside(seen_by)), "--mount")
+    account = ("setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups", "--")
+    return (await machine.run(*view, *account, "/usr/bin/python3", "-c", code)).strip()
+
+
+async def test_a_request_waits_at_the_socket_while_there_is_no_daemon(
+    machine: Machine, sim: Simulator
+) -> None:
+    await set_up(machine, sim)
+    await machine.systemctl("stop", "wasupd.service")
+    async with client(machine) as call:  # starts it
+        await call.create("shop")
+    os.kill(daemon(machine), signal.SIGSTOP)
+    async with trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            async with client(machine) as call:
+                assert (await call("session.get", sessionId="shop"))["id"] == "shop"
+
+        nursery.start_soon(ask)
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        await machine.systemctl("kill", "--signal=KILL", "wasupd.service")
+    await machine.systemctl("reload", "wasupd.service")
+    assert await machine.property("ActiveState") in ("active", "reloading")
+    assert await machine.journal("--unit=wasupd", "--grep=config_reloaded")
+
+
+async def test_the_units_hold_what_they_promise(machine: Machine) -> None:
+    await machine.run("systemd-sysusers")
+    units = ("wasupd.service", "wasupd.socket")
+    assert await machine.run("systemd-analyze", "verify", *units) == ""
+    said = await machine.run("systemd-analyze", "security", "--offline=true", "--no-pager", "wasupd.service")
+    (exposure,) = re.findall(r"Overall exposure level for wasupd.service: ([\d.]+)", said)
+    assert float(exposure) <= 2.0, said
+    assert await machine.run("id", "--groups", "--name", "wasup") == "wasupd\n"

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Puts wasup where systemd finds it, or takes it away again. Called by make after `make dist`.
+# Usage: tools/install.sh install|uninstall VENV PREFIX [DESTDIR]   ($DIST: where the wheel lies)
+set -euo pipefail
+verb=$1 venv=$2 prefix=$3 dest=${4:-}
+cd "$(dirname "$0")/.."
+
+lib=$dest$prefix/lib bundle=$dest$prefix/lib/wasup bin=$dest$prefix/bin doc=$dest$prefix/share/doc/wasup
+units=$lib/systemd/system
+files=("$bin/wasupd" "$bin/wasupctl" "$units/wasupd.service" "$units/wasupd.socket" "$lib/sysusers.d/wasup.conf"
+  "$lib/tmpfiles.d/wasup.conf" "$lib/systemd/catalog/wasup.catalog")
+
+say() { printf '%s: %s\n' "$verb" "$*" >&2; }
+live() { [ -z "$dest" ] && [ -d /run/systemd/system ]; }
+
+if [ "$verb" = uninstall ]; then
+  if live; then systemctl disable --quiet --now wasupd.socket wasupd.service || :; fi
+  rm -rf "$bundle" "$doc" "${files[@]}"
+  if live; then
+    systemctl daemon-reload
+    journalctl --quiet --update-catalog
+  fi
+  say "left as they are: $dest/etc/wasup, $dest/var/lib/wasup (the logins!), the user wasup and its groups"
+  exit
+fi
+
+# A program of its own: the interpreter sees the standard library and this bundle, nothing else of the machine's.
+program() {
+  printf '#!%s -IS\nimport sys\n\nsys.path.append("%s/lib/wasup")\nfrom %s import main\n\nsys.exit(main())\n' \
+    "$python" "$prefix" "$2" >"$bin/$1"
+  chmod 755 "$bin/$1"
+}
+
+umask 022
+# The system's interpreter where it is of the version that the bundle is made for: the service sees no home directories.
+version() { "$1" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null; }
+python=/usr/bin/python3
+[ "$(version "$python")" = "$(version "$venv/bin/python")" ] ||
+  python=$("$venv/bin/python" -c 'import sys; print(sys._base_executable)')
+case $python in /home/* | /root/*)
+  say "the service cannot run $python: set up with an interpreter outside of /home and /root (PYTHON=… make setup)"
+  exit 1
+  ;;
+esac
+rm -rf "$bundle"
+mkdir -p "$bundle" "$bin" "$doc"
+requirements=$(mktemp) # only what the daemon runs on, out of what was set up
+trap 'rm -f "$requirements"' EXIT
+"$venv/bin/python" tools/runtime_requirements.py >"$requirements"
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps --no-compile
+  --target "$bundle")
+"${pip[@]}" --require-hashes -r "$requirements"
+"${pip[@]}" "${DIST:-dist}"/wasup-*.whl
+rm -rf "$bundle/bin"
+"$venv/bin/python" -m compileall -q -j0 -s "$dest" "$bundle" || :  # what is for other versions of Python does not compile
+program wasupd daemon.__main__
+program wasupctl daemon.cli
+install -Dm644 -t "$units" systemd/wasupd.service systemd/wasupd.socket
+sed -i "s|/usr/bin/wasupd|$prefix/bin/wasupd|; s|/usr/share/doc|$prefix/share/doc|" "$units/wasupd.service"
+install -Dm644 systemd/sysusers.conf "$lib/sysusers.d/wasup.conf"
+install -Dm644 systemd/tmpfiles.conf "$lib/tmpfiles.d/wasup.conf"
+install -Dm644 systemd/wasup.catalog "$lib/systemd/catalog/wasup.catalog"
+install -m644 README.md config.example.toml docs/*.md "$doc"
+# An administrator's file is never replaced.
+[ -e "$dest/etc/wasup/config.toml" ] || install -Dm640 config.example.toml "$dest/etc/wasup/config.toml"
+
+if live; then
+  systemd-sysusers "$lib/sysusers.d/wasup.conf"
+  systemd-tmpfiles --create "$lib/tmpfiles.d/wasup.conf"
+  journalctl --quiet --update-catalog
+  systemctl daemon-reload
+  say "done; systemctl enable --now wasupd.socket wasupd.service starts it"
+fi
