@@ -103,6 +103,13 @@ class BackupSettings:
 
 
 @attrs.frozen(kw_only=True)
+class MetricsSettings:
+    """`[metrics]`: where they are served over HTTP; `listen` "": nowhere."""
+
+    listen: str
+
+
+@attrs.frozen(kw_only=True)
 class LogSettings:
     """`[log]`: what is logged, and how it is written."""
 
@@ -124,6 +131,7 @@ class Config:
     events: EventsSettings
     webhooks: WebhooksSettings
     backup: BackupSettings
+    metrics: MetricsSettings
     log: LogSettings
 
 
@@ -293,6 +301,7 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
         events=_table(EventsSettings, "events", values),
         webhooks=_webhooks(values, source),
         backup=_table(BackupSettings, "backup", values),
+        metrics=_table(MetricsSettings, "metrics", values),
         log=_table(LogSettings, "log", values),
     )
 

@@ -3,6 +3,7 @@
 Owns what handlers see of the channel (`Call`, `Reply`, `Handler`). Knows nothing of streams.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -105,15 +106,17 @@ class Gathering:
 class Boundary:
     """The place where an unexpected exception ends: it is logged with its traceback, and `error` is set.
 
-    An RpcError is what the caller is to be told, and is not logged. Cancellation passes through.
+    An RpcError is what the caller is to be told, and is not logged. Cancellation passes through. `began` is
+    when it was made, of `time.perf_counter`.
     """
 
-    __slots__ = ("_context", "_event", "error")
+    __slots__ = ("_context", "_event", "began", "error")
 
     def __init__(self, event: str, **context: object) -> None:
         self._event = event
         self._context = context
         self.error: RpcError | None = None
+        self.began = time.perf_counter()
 
     def __enter__(self) -> None:
         pass

@@ -15,6 +15,7 @@ from daemon.store import Store, messages, outbox, sessions
 from daemon.store.events import append_event
 from daemon.store.messages import Content, Observed
 from daemon.store.records import MessageRow
+from daemon.tallies import Tallies
 from protocol.errors import ERRORS
 from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData
 from protocol.models import ConnectionInfo, EventType, Media, MessageError, MessageStatus, Record
@@ -56,12 +57,14 @@ class StoreJournal:
         session_id: str,
         activity: MutableMapping[str, int],
         retry_limit: int,
+        tallies: Tallies,
     ) -> None:
         self._store = store
         self._files = files
         self._retry_limit = retry_limit
         self._session_id = session_id
         self._activity = activity
+        self._tallies = tallies
 
     def transition(
         self,
@@ -72,6 +75,8 @@ class StoreJournal:
         recorded: Callable[[], None],
     ) -> None:
         at_ms = now_ms()
+        for told in events:
+            self._tallies.happened(told)
 
         def job(db: apsw.Connection) -> None:
             sessions.update(
@@ -129,13 +134,7 @@ class StoreJournal:
         if status is None:
             return
         reached("ack.told")
-        at_ms = self._touch()
-
-        def job(db: apsw.Connection) -> None:
-            messages.ack(db, self._session_id, ack.id, status, at_ms)
-            reached("ack.written")
-
-        self._store.record(job)
+        self._note_ack(ack.id, status, "ack")
 
     async def keep_file(self, key: str, data: bytes) -> None:
         await self._files.keep_downloaded(self._session_id, key, data)
@@ -191,14 +190,22 @@ class StoreJournal:
         )
 
     def settled(self, message_id: str, ack: int) -> None:
+        self._note_ack(message_id, _STATUS_OF_ACK.get(ack, "played"), "settled")
+
+    def _note_ack(self, message_id: str, status: MessageStatus, step: str) -> None:
         at_ms = self._touch()
-        status = _STATUS_OF_ACK.get(ack, "played")
+        news: list[MessageRow | None] = [None]
 
         def job(db: apsw.Connection) -> None:
-            messages.ack(db, self._session_id, message_id, status, at_ms)
-            reached("settled.written")
+            news[0] = messages.ack(db, self._session_id, message_id, status, at_ms)
+            reached(f"{step}.written")
 
-        self._store.record(job, partial(reached, "settled.committed"))
+        def committed() -> None:
+            reached(f"{step}.committed")
+            if news[0] is not None and news[0].origin == "api":
+                self._tallies.acknowledged(status, (at_ms - news[0].created_at) / 1000)
+
+        self._store.record(job, committed)
 
     def failed(self, message_id: str, code: str, message: str) -> None:
         at_ms = self._touch()

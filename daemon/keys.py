@@ -91,6 +91,17 @@ def _is_endpoint(value: str) -> bool:
     return not value or (_is_url(filled, ("ws", "wss", "http", "https")) and not set(filled) & set("{} "))
 
 
+def _is_metrics_place(value: str) -> bool:
+    if value.startswith("unix:"):
+        return value.startswith("unix:/")
+    host, _, port = value.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return not value
+    return address.is_loopback and port.isascii() and port.isdigit() and 0 < int(port) < 65_536
+
+
 def _is_account(value: object) -> bool:
     if isinstance(value, str):
         return bool(value.removeprefix("@")) and "\0" not in value
@@ -126,6 +137,7 @@ TABLES: Final = {
         "Copies of the store (sessions, messages, events; no logins) that are made by themselves, into "
         "backups/ of the state directory. docs/backup.md says how one is put back."
     ),
+    "metrics": "The daemon in figures, for Prometheus; clients have them by daemon.metrics as well.",
     "log": "The daemon's own log, on standard error.",
 }
 """Every table, in the order of the example file, and what it is about."""
@@ -336,6 +348,17 @@ KEYS: Final = (
         _integer(1, 10_000),
         7,
         "How many of these copies are kept; the oldest ones go. Copies made on request are never removed.",
+    ),
+    Key(
+        "metrics.listen",
+        _text(
+            '"", unix: and an absolute path, or an address of this machine such as "127.0.0.1:9464"',
+            _is_metrics_place,
+        ),
+        "",
+        "Where they are served over HTTP, as /metrics. On a Unix socket callers need a role, as on the "
+        "channel; a port can be asked by every program of this machine, so sessions with allowedUids or "
+        "allowedGids are left out there. Empty: nowhere.",
     ),
     Key(
         "log.level",

@@ -25,6 +25,7 @@ from daemon.service import Service, journal_of
 from daemon.store import Pending, Store, messages, open_store, sessions
 from daemon.store.events import append_event, expire
 from daemon.systemd import Notifier
+from daemon.tallies import Tallies
 from daemon.webhooks.hooks import Webhooks
 from protocol.errors import RpcError
 from protocol.models import SESSION_STATUSES, EventType
@@ -74,8 +75,11 @@ async def _serve(
     files = MediaFiles(sessions_dir)
     backups = Backups(store, config.state_dir / "backups")
     await backups.load()
+    tallies = Tallies()
     fleet = Fleet(
-        config.supervisor, sessions_dir, journal_of(store, files, activity, config.messages.retry_limit)
+        config.supervisor,
+        sessions_dir,
+        journal_of(store, files, activity, config.messages.retry_limit, tallies),
     )
     webhooks = Webhooks(store, config.webhooks, version=version("wasup"))
     async with trio.open_nursery() as nursery:
@@ -92,6 +96,8 @@ async def _serve(
             activity=activity,
             reload=lambda: _reload(config, server),
             webhooks=webhooks,
+            tallies=tallies,
+            connections=lambda: server.connections,
         )
         server = Server(
             handlers(service),
@@ -101,6 +107,7 @@ async def _serve(
                 max_connections=config.rpc.max_connections,
                 max_in_flight=config.rpc.max_in_flight,
             ),
+            tallies=tallies,
         )
         await nursery.start(_take_signals, service, notifier)
         _log.info("startup_cleanup_began", sessions_dir=str(config.state_dir / "sessions"))
@@ -113,6 +120,8 @@ async def _serve(
             nursery.start_soon(
                 backups.keep_making, config.backup.interval_hours * _HOUR_S, config.backup.keep
             )
+        if config.metrics.listen:
+            await nursery.start(_serve_metrics, config.metrics.listen, service, server)
         await nursery.start(server.serve, sock)
         _log.info("daemon_ready", socket=str(sock.path), sessions=len(fleet))
         await notifier.ready()
@@ -177,6 +186,20 @@ def _reload(config: Config, server: Server) -> Config:
     logs.configure(fresh.log.level, fresh.log.format)
     _log.info("config_reloaded", file=str(fresh.file))
     return fresh
+
+
+async def _serve_metrics(
+    listen: str,
+    service: Service,
+    server: Server,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    from daemon import exposition, metrics  # a library that most daemons never need
+
+    listener = await exposition.bind_metrics(listen)
+    _log.info("metrics_served", listen=listen)
+    exposed = exposition.Exposition(partial(metrics.text, service), metrics.CONTENT_TYPE, server.peer)
+    await exposed.serve(listener, task_status=task_status)
 
 
 async def _look_for_browser(fleet: Fleet) -> None:

@@ -17,6 +17,7 @@ from trio.abc import Stream
 from daemon.access import Peer
 from daemon.dispatch import Answer, Boundary, Call, Gathering, Handlers, Reply, Then, dispatch
 from daemon.outgoing import Limits, Outgoing, linger
+from daemon.tallies import Tallies
 from protocol.errors import RpcError
 from protocol.jsonrpc import (
     Batch,
@@ -52,12 +53,20 @@ class Connection:
     """One client. Made by the server, which runs `serve`; handlers use `notify` and the subscriptions."""
 
     def __init__(
-        self, stream: Stream, peer: Peer, handlers: Handlers, limits: Limits, *, refusing: Callable[[], bool]
+        self,
+        stream: Stream,
+        peer: Peer,
+        handlers: Handlers,
+        limits: Limits,
+        tallies: Tallies,
+        *,
+        refusing: Callable[[], bool],
     ) -> None:
         self.peer = peer  # replaced when the lists of [access] change
         self._stream = stream
         self._handlers = handlers
         self._limits = limits
+        self._tallies = tallies
         self._refusing = refusing
         self._reading = trio.CancelScope()
         self._outgoing = Outgoing(
@@ -219,6 +228,8 @@ class Connection:
     def _encoded(
         self, request: Request | Notification, result: object, boundary: Boundary
     ) -> tuple[bytes | None, tuple[Then, ...]]:
+        code = None if boundary.error is None else boundary.error.code
+        self._tallies.answered(request.method, boundary.began, code)
         then: tuple[Then, ...] = ()
         if isinstance(result, Reply):
             then = (result.then,)

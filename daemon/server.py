@@ -9,11 +9,12 @@ import structlog
 import trio
 from trio.abc import Stream
 
-from daemon.access import Access, Credentials, peer_credentials
+from daemon.access import Access, Credentials, Peer, peer_credentials
 from daemon.dispatch import Handlers
 from daemon.listener import Listener
 from daemon.outgoing import Limits, linger
 from daemon.rpc import Connection
+from daemon.tallies import Tallies
 from protocol.errors import RpcError
 from protocol.jsonrpc import encode_error
 from protocol.methods import METHODS
@@ -31,7 +32,9 @@ _log = structlog.get_logger()
 class Server:
     """Serves the channel, on a listener (`serve`) or on single streams (`serve_stream`)."""
 
-    def __init__(self, handlers: Handlers, *, access: Access, limits: Limits) -> None:
+    def __init__(
+        self, handlers: Handlers, *, access: Access, limits: Limits, tallies: Tallies | None = None
+    ) -> None:
         """Make a server that serves nobody yet.
 
         Raises:
@@ -42,6 +45,7 @@ class Server:
         self._handlers = handlers
         self._access = access
         self._limits = limits
+        self._tallies = Tallies() if tallies is None else tallies
         self._connections: dict[Connection, trio.CancelScope] = {}
         self._turned_away = 0
         self._refusing = False
@@ -52,6 +56,10 @@ class Server:
     def connections(self) -> int:
         """How many clients are connected."""
         return len(self._connections)
+
+    def peer(self, credentials: Credentials) -> Peer:
+        """Say who a caller is, with the role that it has now."""
+        return self._access.peer(credentials)
 
     def set_access(self, access: Access) -> None:
         """Give every client, those that are connected too, the role that these lists say."""
@@ -121,6 +129,7 @@ class Server:
             self._access.peer(credentials),
             self._handlers,
             self._limits,
+            self._tallies,
             refusing=lambda: self._refusing,
         )
         try:

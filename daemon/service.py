@@ -14,6 +14,7 @@ from daemon.config import Config
 from daemon.journal import StoreJournal, now_ms
 from daemon.media import MediaFiles
 from daemon.store import SessionRow, Store
+from daemon.tallies import Tallies
 from daemon.visibility import Visibility
 from daemon.webhooks.hooks import Webhooks
 from protocol.errors import RpcError
@@ -44,6 +45,8 @@ class Service:
     activity: dict[str, int]
     reload: Callable[[], Config]
     webhooks: Webhooks
+    tallies: Tallies
+    connections: Callable[[], int]
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)
@@ -118,10 +121,10 @@ class Service:
 
 
 def journal_of(
-    store: Store, files: MediaFiles, activity: dict[str, int], retry_limit: int
+    store: Store, files: MediaFiles, activity: dict[str, int], retry_limit: int, tallies: Tallies
 ) -> Callable[[str], StoreJournal]:
     """Return what gives each session its journal."""
-    return lambda session_id: StoreJournal(store, files, session_id, activity, retry_limit)
+    return lambda session_id: StoreJournal(store, files, session_id, activity, retry_limit, tallies)
 
 
 def _facts(row: SessionRow) -> ConnectionFacts:

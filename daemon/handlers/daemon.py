@@ -1,6 +1,5 @@
 """daemon.*: the daemon as a whole."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ LOW_BYTES = 512 * 2**20
 
 async def health(service: Service, call: Call, _params: NoParams) -> Health:
     statuses = Counter(session.told.status for session in service.seen_by(call.peer))
-    free = shutil.disk_usage(service.store.path.parent).free
+    size, free = await trio.to_thread.run_sync(service.store.sizes)
     problems = tuple(p for p in _problems(service, free) if service.visibility.sees(call.peer, p.session_id))
     return Health(
         status="degraded" if problems else "ok",
@@ -50,7 +49,7 @@ async def health(service: Service, call: Call, _params: NoParams) -> Health:
             max_sessions=service.config.sessions.max, event_retain_days=service.config.events.retain_days
         ),
         sessions={status: statuses[status] for status in SESSION_STATUSES},
-        store=await _store(service, free),
+        store=await _store(service, size=size, free=free),
         browser=HealthBrowser(
             path=str(service.fleet.browser.path) if service.fleet.browser else None,
             version=service.fleet.browser.version if service.fleet.browser else None,
@@ -62,19 +61,14 @@ async def health(service: Service, call: Call, _params: NoParams) -> Health:
     )
 
 
-async def _store(service: Service, free: int) -> HealthStore:
+async def _store(service: Service, *, size: int, free: int) -> HealthStore:
     def figures(db: apsw.Connection) -> tuple[int, int, int | None]:
         events: int = db.execute("SELECT count(*) FROM events").get
         return messages.count(db), events, history.oldest_message(db)
 
     stored, logged, oldest = await service.store.read(figures)
-    path = trio.Path(service.store.path)
-    size = 0
-    for part in (path, path.with_name(path.name + "-wal")):
-        if await part.exists():
-            size += (await part.stat()).st_size
     return HealthStore(
-        path=str(path),
+        path=str(service.store.path),
         bytes=size,
         messages=stored,
         events=logged,

@@ -166,6 +166,16 @@ class EventLog:
         self._open.add(subscription)
         return subscription
 
+    @property
+    def readers(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._open)
+
+    @property
+    def lag(self) -> int:
+        """How many events the slowest subscription has still to take."""
+        return max((self.latest - each.cursor for each in self._open - self._waiting), default=0)
+
     def close(self) -> None:
         """End every subscription: what it has not taken yet stays in the log."""
         self._closed = True

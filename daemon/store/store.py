@@ -6,6 +6,7 @@ Everything that must survive goes through here; the tables' own modules (`sessio
 
 from __future__ import annotations
 
+import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -88,6 +89,12 @@ class Store:
         cannot be read.
         """
         return await self._readers.read(query)
+
+    def sizes(self) -> tuple[int, int]:
+        """Return the bytes that the store takes, and those that are free on its disk. Asks the disk."""
+        parts = (self.path, self.path.with_name(self.path.name + "-wal"))
+        size = sum(part.stat().st_size for part in parts if part.exists())
+        return size, shutil.disk_usage(self.path.parent).free
 
     async def copy(self, target: Path) -> int:
         """Write a copy of one moment to a new file, while the store is in use; see `copy_store`."""

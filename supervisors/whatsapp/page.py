@@ -101,7 +101,7 @@ def facts_of(state: news.PageState) -> ConnectionFacts:
     """Return what the state says of the account."""
     digits = (state.wid or "").split("@")[0].split(":")[0]
     return ConnectionFacts(
-        phone_number=f"+{digits}" if digits.isdigit() else None,
+        phone_number=f"+{digits}" if digits.isascii() and digits.isdigit() else None,
         wid=state.wid,
         platform=state.platform,
         device_model=state.device_model,

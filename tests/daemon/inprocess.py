@@ -59,10 +59,14 @@ class Daemon:
     def credentials(self, _socket: object) -> Credentials:
         return self._next
 
+    def next_is(self, uid: int, *groups: int) -> None:
+        """Whoever connects next is this user."""
+        self._next = Credentials(pid=1, uid=uid, gid=uid, groups=frozenset(groups))
+
     @asynccontextmanager
     async def as_user(self, uid: int, *groups: int) -> AsyncIterator[Client]:
         """Connect as this user; 0 is admin."""
-        self._next = Credentials(pid=1, uid=uid, gid=uid, groups=frozenset(groups))
+        self.next_is(uid, *groups)
         async with connect(str(self.config.rpc.socket)) as client:
             assert (await client.call("daemon.whoami"))["uid"] == uid  # it has been let in as such
             yield client
@@ -87,6 +91,7 @@ async def daemon_in(
     monkeypatch.setattr("supervisors.fleet.Incarnation", LinkedLife)
     monkeypatch.setattr("daemon.main._look_for_browser", no_browser)
     monkeypatch.setattr("daemon.server.peer_credentials", daemon.credentials)
+    monkeypatch.setattr("daemon.exposition.peer_credentials", daemon.credentials)
     async with trio.open_nursery() as nursery:
         with trio.fail_after(60):
             await nursery.start(main.run, config)
