@@ -1,7 +1,7 @@
 """The configuration: a TOML file becomes frozen data, or one message that says what is wrong with it.
 
 Owns finding the file, its errors and the places of what it leaves out; the keys themselves stand in
-`daemon.keys`. Reads no other file and changes nothing.
+`daemon.keys`. Reads no other file but secrets that it names, and changes nothing.
 """
 
 import difflib
@@ -17,6 +17,7 @@ import attrs
 
 from daemon.access import Access, Principals, UnknownName, resolve
 from daemon.keys import KEYS, TABLES
+from daemon.secret_files import read_secret
 from daemon.webhooks import guard, signature
 from protocol.client.locate import socket_candidates
 from supervisors.chrome import flags
@@ -88,6 +89,7 @@ class WebhooksSettings:
 
     url: str
     secret: str = attrs.field(repr=False)
+    secret_file: str
     events: list[str]
     retry_for: float
     allow_http: bool
@@ -299,7 +301,7 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
         ),
         messages=_table(MessagesSettings, "messages", values),
         events=_table(EventsSettings, "events", values),
-        webhooks=_webhooks(values, source),
+        webhooks=_webhooks(values, env, source),
         backup=_table(BackupSettings, "backup", values),
         metrics=_table(MetricsSettings, "metrics", values),
         log=_table(LogSettings, "log", values),
@@ -311,7 +313,7 @@ def _table(settings: type[_Settings], table: str, values: Mapping[str, Any]) -> 
     return settings(**{path.removeprefix(prefix): v for path, v in values.items() if path.startswith(prefix)})
 
 
-def _webhooks(values: Mapping[str, Any], source: _Source) -> WebhooksSettings:
+def _webhooks(values: Mapping[str, Any], env: Mapping[str, str], source: _Source) -> WebhooksSettings:
     settings = _table(WebhooksSettings, "webhooks", values)
     policy = guard.Policy(
         allow_http=settings.allow_http, allow_addresses=guard.networks(settings.allow_addresses)
@@ -321,11 +323,17 @@ def _webhooks(values: Mapping[str, Any], source: _Source) -> WebhooksSettings:
             guard.check_url(settings.url, policy)
     except guard.Refused as error:
         raise source.error("webhooks.url", str(error)) from error
+    if settings.secret and settings.secret_file:
+        raise source.error("webhooks.secret_file", "goes without webhooks.secret only")
+    key = "webhooks.secret_file" if settings.secret_file else "webhooks.secret"
     try:
+        if settings.secret_file:
+            place = _place(settings.secret_file, env)
+            settings = attrs.evolve(settings, secret=read_secret(str(place), env))
         if settings.secret:
             signature.keys(settings.secret)
     except ValueError as error:
-        raise source.error("webhooks.secret", str(error)) from error
+        raise source.error(key, str(error)) from error
     return settings
 
 

@@ -102,6 +102,10 @@ def _is_metrics_place(value: str) -> bool:
     return address.is_loopback and port.isascii() and port.isdigit() and 0 < int(port) < 65_536
 
 
+def _is_secret_file(value: str) -> bool:
+    return value.startswith(("/", "~/")) or "/" not in value
+
+
 def _is_account(value: object) -> bool:
     if isinstance(value, str):
         return bool(value.removeprefix("@")) and "\0" not in value
@@ -311,6 +315,13 @@ KEYS: Final = (
         "What they are signed with: whsec_ and base64, or any other text, which is taken as its bytes; "
         "several with spaces between while it is changed. Empty: not signed.",
         confidential=True,
+    ),
+    Key(
+        "webhooks.secret_file",
+        _text('"", an absolute path (or one from ~/), or the name of a credential', _is_secret_file),
+        "",
+        "Instead of `secret`: a file that holds it, which only the daemon's user or root may read; or the "
+        "name of a systemd credential (LoadCredential=). Read at the start and at each reload.",
     ),
     Key(
         "webhooks.events",

@@ -22,7 +22,7 @@ from daemon.media import MediaFiles
 from daemon.outgoing import Limits
 from daemon.server import Server
 from daemon.service import Service, journal_of
-from daemon.store import Pending, Store, messages, open_store, sessions
+from daemon.store import Pending, Store, StoreError, messages, open_store, sessions
 from daemon.store.events import append_event, expire
 from daemon.systemd import Notifier
 from daemon.tallies import Tallies
@@ -94,7 +94,7 @@ async def _serve(
             backups=backups,
             nursery=nursery,
             activity=activity,
-            reload=lambda: _reload(config, server),
+            reload=lambda: _reload(config, server, webhooks),
             webhooks=webhooks,
             tallies=tallies,
             connections=lambda: server.connections,
@@ -164,18 +164,27 @@ async def _take_signals(
         async for number in signals:
             _log.info("signal_received", signal=signal.Signals(number).name)
             if number == signal.SIGHUP:
-                async with notifier.reloading():
-                    with contextlib.suppress(configuration.ConfigError):  # said in the log
-                        service.reload()
+                service.nursery.start_soon(_reload_as_asked, service, notifier)  # which may wait for the disk
             else:
                 service.stopping.set()
 
 
-def _reload(config: Config, server: Server) -> Config:
-    """Take what can be taken without a restart from the file again: `[access]` and `[log]`.
+async def _reload_as_asked(service: Service, notifier: Notifier) -> None:
+    async with notifier.reloading():
+        try:
+            await service.reload()
+        except configuration.ConfigError:
+            pass  # said in the log
+        except (RpcError, StoreError) as error:
+            _log.warning("webhooks_not_reloaded", error=str(error))
+
+
+async def _reload(config: Config, server: Server, webhooks: Webhooks) -> Config:
+    """Take what can be taken without a restart from the file again: `[access]`, `[log]` and `[webhooks]`.
 
     Raises:
         ConfigError: the file is refused; the old values stay.
+        StoreFull, StoreError: the webhooks stay as they were; the rest has been taken.
     """
     try:
         fresh = configuration.load(config.file, os.environ)
@@ -184,6 +193,7 @@ def _reload(config: Config, server: Server) -> Config:
         raise
     server.set_access(fresh.access)
     logs.configure(fresh.log.level, fresh.log.format)
+    await webhooks.configure(fresh.webhooks)
     _log.info("config_reloaded", file=str(fresh.file))
     return fresh
 

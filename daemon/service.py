@@ -43,7 +43,7 @@ class Service:
     backups: Backups
     nursery: trio.Nursery
     activity: dict[str, int]
-    reload: Callable[[], Config]
+    reload: Callable[[], Awaitable[Config]]
     webhooks: Webhooks
     tallies: Tallies
     connections: Callable[[], int]

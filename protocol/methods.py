@@ -432,7 +432,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 "daemon.reloadConfig",
                 m.NoParams,
                 m.ReloadResult,
-                (),
+                ("STORE_FULL",),
                 "admin",
                 "Read the configuration again, as SIGHUP does",
             ),

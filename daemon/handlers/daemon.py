@@ -167,15 +167,17 @@ def whoami(_service: Service, call: Call, _params: NoParams) -> WhoamiResult:
     return WhoamiResult(uid=call.peer.uid, gid=call.peer.gid, role=call.peer.role or "none")
 
 
-def reload_config(service: Service, _call: Call, _params: NoParams) -> ReloadResult:
-    """Take what can be taken without a restart from the file again: `[access]` and `[log]`."""
+async def reload_config(service: Service, _call: Call, _params: NoParams) -> ReloadResult:
+    """Take what can be taken without a restart from the file again."""
     try:
-        fresh = service.reload()
+        fresh = await service.see_through(service.reload)
     except ConfigError as error:
         raise RpcError(
             "INVALID_PARAMS", str(error), action="Correct the file; the old values stay."
         ) from None
-    return ReloadResult(file=None if fresh.file is None else str(fresh.file), reloaded=("access", "log"))
+    return ReloadResult(
+        file=None if fresh.file is None else str(fresh.file), reloaded=("access", "log", "webhooks")
+    )
 
 
 def shutdown(service: Service, _call: Call, _params: NoParams) -> Reply:

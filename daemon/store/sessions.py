@@ -1,7 +1,7 @@
 """The table of sessions. Every function takes a connection and runs in a thread; times are in ms.
 
-What a session does (its transitions, its restarts) is decided elsewhere and noted here: with `set_status`,
-which writes the event too, or with `update` by those who write their events themselves.
+What a session does (its transitions, its restarts) is decided elsewhere, and noted here with `update` by
+those who write the events.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 import msgspec
 
 from protocol.errors import RpcError
-from protocol.events import SessionData, SessionStatusData
+from protocol.events import SessionData
 from protocol.models import SessionSettings, SessionStatus, StoredSettings
 
 from .events import append_event
@@ -34,9 +34,7 @@ __all__ = [
     "get",
     "insert",
     "list_",
-    "set_status",
     "update",
-    "wanted",
 ]
 
 
@@ -126,14 +124,6 @@ def list_(
     return [session_row(row) for row in rows], total
 
 
-def wanted(db: apsw.Connection) -> list[SessionRow]:
-    """Return the sessions that are to run, oldest first: what a daemon that starts brings back."""
-    rows = db.execute(
-        f"SELECT {SESSION_COLUMNS} FROM sessions s WHERE s.desired = 'running' ORDER BY s.created_at, s.id"  # noqa: S608
-    )
-    return [session_row(row) for row in rows]
-
-
 def count(db: apsw.Connection, owner_uid: int | None = None) -> int:
     """Return how many sessions there are, or how many this user has created."""
     where, bindings = ("", ()) if owner_uid is None else ("WHERE owner_uid = ?", (owner_uid,))
@@ -156,25 +146,6 @@ def update(db: apsw.Connection, session_id: str, at_ms: int, **changes: Unpack[C
     if "settings" in changes:
         follow_settings(db, session_id, row.settings, at_ms)
     return row
-
-
-def set_status(
-    db: apsw.Connection, session_id: str, to: SessionStatus, reason: str | None, at_ms: int
-) -> SessionRow:
-    """Note a transition, with its `session.status` event. Raises SESSION_NOT_FOUND."""
-    before = get(db, session_id)
-    db.execute(
-        "UPDATE sessions SET status = ?, reason = ?, updated_at = ? WHERE id = ?",
-        (to, reason, at_ms, session_id),
-    )
-    append_event(
-        db,
-        type="session.status",
-        session_id=session_id,
-        at_ms=at_ms,
-        data=SessionStatusData(from_=before.status, to=to, reason=reason),
-    )
-    return get(db, session_id)
 
 
 def delete(db: apsw.Connection, session_id: str, at_ms: int) -> tuple[int, SessionSettings]:

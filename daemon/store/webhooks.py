@@ -240,7 +240,7 @@ def delete(db: apsw.Connection, hook_id: str) -> None:
             raise RpcError(
                 "INVALID_PARAMS",
                 "This webhook stands in the configuration",
-                action="Take `[webhooks] url` out of the configuration and restart the daemon.",
+                action="Take `[webhooks] url` out of the configuration, then daemon.reloadConfig.",
             )
         case "session":
             raise RpcError(

@@ -24,7 +24,7 @@ from .sender import Sender
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     import apsw
 
@@ -57,9 +57,7 @@ class Webhooks:
     def __init__(
         self, store: Store, settings: WebhooksSettings, *, version: str, tls: ssl.SSLContext | None = None
     ) -> None:
-        self.policy: Final = guard.Policy(
-            allow_http=settings.allow_http, allow_addresses=guard.networks(settings.allow_addresses)
-        )
+        self.policy = _policy(settings)
         self._store = store
         self._settings = settings
         self._version = version
@@ -76,14 +74,7 @@ class Webhooks:
         While the store takes nothing (its pages are checked, its disk is full) those follow that it knows;
         what the configuration has changed comes later.
         """
-        configured = self._settings
-
-        def job(db: apsw.Connection) -> None:
-            table.follow_config(
-                db, configured.url, configured.events, configured.secret or None, at_ms=now_ms()
-            )
-
-        configuring = self._store.record(job)
+        configuring = self._store.record(_following(self._settings))
         with trio.move_on_after(_CONFIGURE_S):
             await configuring.wait()
         async with trio.open_nursery() as self._nursery:
@@ -93,6 +84,21 @@ class Webhooks:
                 await configuring.wait()
                 await self.refresh()
             await trio.sleep_forever()
+
+    async def configure(self, settings: WebhooksSettings) -> None:
+        """Follow changed settings: the configuration's webhook keeps its place, unless there is none now.
+
+        Raises StoreFull, StoreError: then all stays as it was.
+        """
+        await self._store.write(_following(settings))
+        async with self._lock:
+            policy = _policy(settings)
+            for_all = (policy, settings.retry_for) != (self.policy, self._settings.retry_for)
+            self._settings, self.policy = settings, policy
+            for hook_id in [*self._running] if for_all else ():
+                hook = self._running[hook_id].delivery.hook
+                self._start(hook, await self._stop(hook_id))
+        await self.refresh()
 
     def __iter__(self) -> Iterator[tuple[Hook, State]]:
         """Every webhook and where it stands, oldest first."""
@@ -220,6 +226,21 @@ class Webhooks:
         await running.ended.wait()
         del self._running[hook_id]
         return running.delivery.state
+
+
+def _policy(settings: WebhooksSettings) -> guard.Policy:
+    return guard.Policy(
+        allow_http=settings.allow_http, allow_addresses=guard.networks(settings.allow_addresses)
+    )
+
+
+def _following(settings: WebhooksSettings) -> Callable[[apsw.Connection], None]:
+    """Return the job that keeps the configuration's webhook in step with it."""
+
+    def job(db: apsw.Connection) -> None:
+        table.follow_config(db, settings.url, settings.events, settings.secret or None, at_ms=now_ms())
+
+    return job
 
 
 def _order(hook: Hook) -> tuple[int, str]:

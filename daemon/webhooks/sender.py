@@ -120,6 +120,7 @@ class Sender:
                 },
                 content=body,
             )
+            request.stream = _stream(body)
             response = await self._transport.handle_async_request(request)
             try:
                 said = await _beginning(response)
@@ -195,6 +196,32 @@ def _import() -> ModuleType:
     import httpx
 
     return httpx
+
+
+class _Once:
+    """Yields its content once."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = [content]
+
+    def __aiter__(self) -> _Once:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+def _stream(content: bytes) -> httpx.AsyncByteStream:
+    """Return a body to send, once: httpx's own (0.28) is a generator, which a cancelled request leaves."""
+    import httpx
+
+    class Body(httpx.AsyncByteStream):
+        def __aiter__(self) -> _Once:
+            return _Once(content)
+
+    return Body()
 
 
 @cache

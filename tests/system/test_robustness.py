@@ -301,9 +301,9 @@ async def test_a_second_daemon_on_the_same_socket_is_refused(wasupd: Wasupd, cal
 
 
 async def test_the_configuration_is_read_again(wasupd: Wasupd, call: Caller) -> None:
-    """By request as by SIGHUP: access and log; a bad file changes nothing."""
+    """By request as by SIGHUP: access, log and webhooks; a bad file changes nothing."""
     answer = await call("daemon.reloadConfig")
-    assert answer == {"file": str(wasupd.config), "reloaded": ["access", "log"]}
+    assert answer == {"file": str(wasupd.config), "reloaded": ["access", "log", "webhooks"]}
     good = wasupd.config.read_text()
     wasupd.config.write_text(good + "\n[nonsense]\n")
     with pytest.raises(RpcError) as refusal:

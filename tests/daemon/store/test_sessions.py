@@ -47,23 +47,12 @@ async def test_ids_are_taken_once(store: Store, session: str) -> None:
         (lambda db: sessions.insert(db, id=session, name="Again", at_ms=1), "SESSION_EXISTS"),
         (lambda db: sessions.get(db, "none"), "SESSION_NOT_FOUND"),
         (lambda db: sessions.update(db, "none", 1, name="x"), "SESSION_NOT_FOUND"),
-        (lambda db: sessions.set_status(db, "none", "connecting", None, 1), "SESSION_NOT_FOUND"),
         (lambda db: sessions.delete(db, "none", 1), "SESSION_NOT_FOUND"),
     ):
         with pytest.raises(RpcError) as caught:
             await store.write(job)
         assert caught.value.code == code
     assert len(await told(store)) == 1
-
-
-async def test_transitions(store: Store, session: str) -> None:
-    await store.write(lambda db: sessions.set_status(db, session, "connecting", None, 2))
-    row = await store.write(lambda db: sessions.set_status(db, session, "disconnected", "NETWORK", 3))
-    assert (row.status, row.reason) == ("disconnected", "NETWORK")
-    assert (await told(store))[1:] == [
-        ("session.status", {"from": "inactive", "to": "connecting", "reason": None}),
-        ("session.status", {"from": "connecting", "to": "disconnected", "reason": "NETWORK"}),
-    ]
 
 
 async def test_lists(store: Store) -> None:
@@ -77,10 +66,9 @@ async def test_lists(store: Store) -> None:
                 at_ms=n,
                 settings=tags,
                 owner_uid=n % 3,
-                desired="running" if n < 2 else "stopped",
             )
         )
-    await store.write(lambda db: sessions.set_status(db, "s3", "connected", None, 9))
+    await store.write(lambda db: sessions.update(db, "s3", 9, status="connected"))
 
     async def ids(**where: Any) -> tuple[list[str], int]:
         rows, total = await store.read(lambda db: sessions.list_(db, **where))
@@ -90,7 +78,6 @@ async def test_lists(store: Store) -> None:
     assert await ids(tag="odd") == (["s1", "s3", "s5"], 3)
     assert await ids(tag="odd", status="connected") == (["s3"], 1)
     assert await ids(tag="none") == ([], 0)
-    assert [each.id for each in await store.read(sessions.wanted)] == ["s0", "s1"]
     assert await store.read(sessions.count) == 7
     assert await store.read(lambda db: sessions.count(db, 1)) == 2
 

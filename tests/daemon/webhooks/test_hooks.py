@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from standardwebhooks import Webhook
 
 from daemon import logs, main
-from daemon.config import parse
+from daemon.config import load, parse
 from daemon.store import EventLog
 from daemon.webhooks import schedule
 from daemon.webhooks.delivery import Delivery
@@ -39,14 +41,20 @@ class Daemon:
         self.config = ""
         self.log = io.StringIO()
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[Client]:
+    def write(self) -> Path:
+        """Write the file; gives its path."""
         text = f"""
             daemon.state_dir = "{self.directory}/state"
             rpc.socket = "{self.directory}/wasup.sock"
             log.format = "json"
         """
-        config = parse(text + self.config, {})
+        path = self.directory / "config.toml"
+        path.write_text(text + self.config)
+        return path
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[Client]:
+        config = load(self.write(), {})
         async with trio.open_nursery() as nursery:
             await nursery.start(main.run, config)
             async with connect(str(config.rpc.socket)) as client:
@@ -346,6 +354,51 @@ async def test_a_corrected_url_gets_what_waited(daemon: Daemon) -> None:
         assert len(receiver.requests) == count + 2  # from the setting on
         await client.call("session.delete", {"sessionId": "shop", "backup": False})
         assert (await listed(client))["total"] == 0
+
+
+async def test_the_configuration_is_reloaded(daemon: Daemon) -> None:
+    """Another URL, events and secret without a restart, its place kept; a bad file changes nothing."""
+    first, second = Receiver(), Receiver()
+    async with first.serve() as one, second.serve() as two:
+        daemon.config = f'webhooks.url = "{one}/hook"\n'
+        async with daemon.run() as client:
+            await client.call("session.create", {"name": "S", "id": "shop"})
+            await caught_up(client)
+            taken = first.seqs
+            secret = daemon.directory / "secret"
+            secret.write_text(f"{SECRET}\n")
+            secret.chmod(0o600)
+            daemon.config = f"""
+                webhooks.url = "{two}/hook"
+                webhooks.events = ["session.updated"]
+                webhooks.secret_file = "{secret}"
+            """
+            daemon.write()
+            secret.chmod(0o640)
+            with pytest.raises(RpcError, match="open to other users"):
+                await client.call("daemon.reloadConfig")
+            assert (await only(client))["url"] == f"{one}/hook"
+            secret.chmod(0o600)
+            answer = await client.call("daemon.reloadConfig")
+            assert answer["reloaded"] == ["access", "log", "webhooks"]
+            hook = await only(client)
+            assert (hook["id"], hook["url"], hook["signed"]) == ("config", f"{two}/hook", True)
+            await touch(client, "shop")
+            await caught_up(client)
+            assert first.seqs == taken
+            assert [request.event["type"] for request in second.requests] == ["session.updated"]
+            Webhook(SECRET).verify(second.requests[0].body, second.requests[0].headers)
+            second.answer = failing(10**6)
+            await touch(client, "shop")
+            await until(client, lambda hooks: hooks[0]["failingSince"])
+            daemon.config += "webhooks.retry_for = 0\n"  # a rule for all: what waits is given up
+            daemon.write()
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(client, lambda hooks: hooks[0]["deadLetters"])
+            daemon.config = ""
+            daemon.write()
+            await client.call("daemon.reloadConfig")
+            assert (await listed(client))["webhooks"] == []
 
 
 async def test_both_sides_restart(daemon: Daemon) -> None:
