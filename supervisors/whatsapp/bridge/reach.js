@@ -44,7 +44,8 @@ offers.contacts = async (page) => {
 };
 
 offers.groups = async (page) => {
-  const groups = [...(await WPP.group.getAllGroups())].sort(byName((chat) => chat.name));
+  // wa-js asks WhatsApp for them, and gives undefined for a group whose chat the page does not have yet.
+  const groups = (await WPP.group.getAllGroups()).filter(Boolean).sort(byName((chat) => chat.name));
   return paged(groups, page, (chat) => ({
     id: text(chat.id),
     subject: text(chat.name ?? attempt(() => chat.groupMetadata.subject)),
