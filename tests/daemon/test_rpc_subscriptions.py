@@ -1,0 +1,71 @@
+"""Subscriptions of one connection: what comes first, and clients that read slowly or not at all."""
+
+from pathlib import Path
+
+import pytest
+import structlog
+import trio
+import trio.testing
+
+from daemon.outgoing import Limits
+from protocol.jsonrpc import encode_notification
+from tests.daemon.serving import Served
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+async def test_the_answer_to_a_subscription_comes_before_its_first_notification(daemon: Served) -> None:
+    daemon.events = [encode_notification("event", {"seq": number}) for number in range(3)]
+    async with daemon.connect() as client:
+        assert (await client.call("events.subscribe"))["result"] == {"subscription": 1}
+        assert [(await client.line())["params"]["seq"] for _ in range(3)] == [0, 1, 2]
+        request = {"jsonrpc": "2.0", "id": 2, "method": "events.subscribe"}
+        await client.send([request, {**request, "method": "session.list", "id": 3}])
+        assert len(await client.line()) == 2
+        assert [(await client.line())["params"]["seq"] for _ in range(3)] == [0, 1, 2]
+        assert (await client.call("events.unsubscribe", subscription=2))["result"] is True
+        assert (await client.call("events.unsubscribe", subscription=2))["result"] is False
+
+
+async def test_a_replay_of_any_length_reaches_one_who_reads(tmp_path: Path) -> None:
+    daemon = Served(Limits(max_message_bytes=2**20))
+    daemon.events = [encode_notification("event", {"seq": n, "pad": "x" * 1000}) for n in range(10_000)]
+    async with daemon.listening(tmp_path / "s") as connect:
+        client = await connect()
+        await client.call("events.subscribe")
+        assert [(await client.line())["params"]["seq"] for _ in daemon.events] == list(range(10_000))
+        await client.stream.aclose()
+
+
+async def test_a_subscriber_that_never_reads_is_disconnected(
+    autojump_clock: trio.testing.MockClock, daemon: Served
+) -> None:
+    daemon.events = [encode_notification("event", {"pad": "x" * 1000})] * 10_000
+    with structlog.testing.capture_logs() as lines:
+        async with daemon.connect_unbuffered() as client:
+            await client.call("events.subscribe")
+            await trio.sleep(Limits().stall_s - 1)
+            assert daemon.server.connections == 1
+            await trio.sleep(2)
+            assert daemon.server.connections == 0
+    assert [line["event"] for line in lines] == ["client_stalled"]
+
+
+async def test_a_subscriber_that_reads_slowly_is_not(
+    autojump_clock: trio.testing.MockClock, daemon: Served
+) -> None:
+    daemon.events = [encode_notification("event", {"pad": "x" * 60_000})] * 100
+    async with daemon.connect_unbuffered() as client:
+        await client.call("events.subscribe")
+        for _ in daemon.events:
+            await trio.sleep(10)
+            await client.line()
+        assert daemon.server.connections == 1
+
+
+async def test_a_subscription_that_fails_ends_the_connection(daemon: Served) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with daemon.connect() as client:
+            assert "result" in await client.call("events.subscribe", after=13)
+            assert await client.rest() == b""
+    assert [line["event"] for line in lines] == ["notifications_failed"]
