@@ -93,7 +93,7 @@ class SessionRow:
 SESSION_COLUMNS: Final = """s.id, s.name, s.description, s.desired, s.status, s.reason, s.phone_number,
     s.created_at, s.updated_at, s.last_activity, s.linked_at, s.connection_info, s.settings, s.owner_uid,
     s.restarts, s.sent, s.received, s.failed,
-    (SELECT count(*) FROM messages m WHERE m.session_id = s.id AND m.status IN ('queued', 'sending'))"""
+    coalesce((SELECT length FROM queue_lengths q WHERE q.session_id = s.id), 0)"""
 
 
 def session_row(values: Sequence[Any]) -> SessionRow:
