@@ -100,7 +100,7 @@ def prepare(path: Path, background_bytes: float = float("inf")) -> FileLock:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}. {_WHO}") from error
     try:
         if not _refuse_foreign(path):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            _create(path)
         elif not lock.was_clean or path.with_name(f"{path.name}-wal").exists():
             large = path.stat().st_size >= background_bytes
             lock.unchecked = large and _is_current(path)
@@ -118,6 +118,7 @@ def prepare(path: Path, background_bytes: float = float("inf")) -> FileLock:
     return lock
 
 
+_BESIDE: Final = ("-wal", "-shm", "-journal")
 _WHO: Final = "The daemon's user must own it and its directory."
 _RESTORE: Final = "Put a backup in its place, or move it away to begin with an empty store."
 
@@ -130,6 +131,21 @@ def _make_directory(directory: Path) -> None:
     for each in reversed(missing):
         each.mkdir(0o700)
         each.chmod(0o700)  # the umask may have taken bits away
+
+
+def _create(path: Path) -> None:
+    """Put an empty store there, whole or not at all: a power cut must not leave what is refused later."""
+    fresh = path.with_name(f"{path.name}.new")
+    for left in (fresh, *(each.with_name(each.name + end) for each in (fresh, path) for end in _BESIDE)):
+        left.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    _migrate(fresh)
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _refuse_foreign(path: Path) -> bool:
@@ -146,6 +162,7 @@ def _refuse_foreign(path: Path) -> bool:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise StoreError(f"{path}: not a regular file. Point the daemon at another state directory.")
         header = os.pread(fd, 100, 0)
+        size = os.fstat(fd).st_size
     finally:
         os.close(fd)
     if not header:
@@ -156,6 +173,10 @@ def _refuse_foreign(path: Path) -> bool:
     if application not in (APPLICATION_ID, 0) or (application == 0 and version):
         raise StoreError(f"{path}: the database of another program. {_RESTORE}")
     _refuse_newer(path, version)
+    # What a log beside it holds may be yet to be copied; else SQLite would take what is missing for zeros.
+    page_bytes, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
+    if size < page_bytes * pages and not path.with_name(f"{path.name}-wal").exists():
+        raise StoreError(f"{path}: damaged: it ends after {size} of {page_bytes * pages} bytes. {_RESTORE}")
     return True
 
 

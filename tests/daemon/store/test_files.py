@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from daemon.store import StoreError, open_store, sessions
+from daemon.store import StoreError, messages, open_store, sessions
 from daemon.store.files import APPLICATION_ID
 from daemon.store.migrations import migrate, scripts
 
@@ -113,6 +113,51 @@ async def test_a_newer_schema_in_the_log_is_refused(path: Path) -> None:
 async def test_garbage_is_refused(path: Path, garbage: bytes) -> None:
     put(path, garbage)
     assert "not a database" in await refusal(path)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("left", [50, 512, 4096, 5000, 8192, 0.5, 0.9, -4096, -1])
+async def test_a_truncated_file_is_refused(path: Path, left: float, clean: bool) -> None:
+    await make(path, *(f"s{number:04}" for number in range(400)))
+    size = path.stat().st_size
+    os.truncate(path, int(left * size if 0 < left < 1 else left % size))
+    if not clean:
+        put(path.with_name("store.db.lock"), b"in use by process 1\n")
+    assert ("not a database" if left == 50 else "damaged") in await refusal(path)
+
+
+@pytest.mark.parametrize("version", range(1, len(scripts())))
+async def test_an_older_store_is_brought_to_this_version(path: Path, version: int) -> None:
+    put(path, b"")
+    db = apsw.Connection(str(path))
+    db.pragma("journal_mode", "wal")
+    db.pragma("application_id", APPLICATION_ID)
+    migrate(db, scripts()[:version])
+    db.execute(
+        """INSERT INTO sessions (id, name, desired, status, created_at, updated_at, sent)
+           VALUES ('old', 'Old', 'running', 'connected', 1, 2, 3);
+           INSERT INTO chats VALUES (1, 'old');
+           INSERT INTO messages (session_id, id, chat, chat_id, direction, origin, type, text, status,
+                                 at, created_at, updated_at)
+           VALUES ('old', '3EB0', 1, '49@c.us', 'out', 'api', 'text', 'hello', 'sent', 1, 1, 2)"""
+    )
+    db.close()
+    async with open_store(path) as store:
+        row = await store.read(lambda db: sessions.get(db, "old"))
+        assert (row.name, row.desired, row.sent) == ("Old", "running", 3)
+        rows, _ = await store.read(lambda db: messages.list_(db, "old"))
+        assert [each.text for each in rows] == ["hello"]
+        await store.write(lambda db: sessions.insert(db, id="new", name="New", at_ms=1))
+        assert await store.read(lambda db: db.pragma("user_version")) == len(scripts())
+
+
+async def test_a_store_that_was_half_made_is_made_anew(path: Path) -> None:
+    """Its daemon was killed at its very first start; what lies about of a file that is gone goes too."""
+    put(path.with_name("store.db.new"), b"half a page")
+    for name in ("store.db-wal", "store.db.new-journal"):
+        put(path.with_name(name), b"of another file")
+    await make(path, "a")
+    assert sorted(each.name for each in path.parent.iterdir()) == ["store.db", "store.db.lock"]
 
 
 async def test_another_programs_database_is_refused(path: Path) -> None:
