@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs setup run test test-slow demo bench lint lock dist install uninstall clean
+.PHONY: docs setup run test test-slow soak demo bench lint lock dist install uninstall clean
 
 setup: $(STAMP)
 
@@ -28,21 +28,20 @@ test: setup $(PEER)
 test-slow: setup $(PEER)
 	@$(BIN)/python -m pytest -m slow
 
+# Kills whatever can be killed, a thousand times, and restarts the daemon fifty times. For hours.
+soak: setup
+	@WASUP_KILLS=$${WASUP_KILLS:-1000} WASUP_RESTARTS=$${WASUP_RESTARTS:-50} \
+		$(BIN)/python -m pytest -s tests/system/test_crash.py
+
 demo: setup
 	@$(BIN)/python -m tests.demo
 
-<<<<<<< HEAD
 # Tables on standard output, JSON in benchmarks/results; `make bench-status` runs one of them.
 bench: setup
 	@$(BIN)/python -m benchmarks
 
 bench-%: setup
 	@$(BIN)/python -m benchmarks $*
-=======
-# docs/api.md and docs/events.md; `make docs PLAY=1` records their examples anew.
-docs: setup
-	@$(BIN)/python -m tests.docs.record $(if $(PLAY),--play)
->>>>>>> 19e4d2c (docs/api.md and docs/events.md, made from METHODS, with examples that tests run; group.list leaves out groups without a chat)
 
 lint: setup
 	@$(BIN)/ruff check .

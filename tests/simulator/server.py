@@ -164,6 +164,8 @@ class Server:
         scope: trio.CancelScope,
     ) -> None:  # fmt: skip
         while (frames := await connection.next_frames()) is not None:
+            if socket.state is not ConnectionState.OPEN:
+                break  # the page is closing it: what it is told now is lost
             await stream.send_all(b"".join(socket.send(TextMessage(json.dumps(frame))) for frame in frames))
         if socket.state is ConnectionState.OPEN:
             await stream.send_all(socket.send(CloseConnection(1013, "try again later")))
