@@ -34,6 +34,7 @@ POINTS: Final = MappingProxyType(
         "settled.committed": "it is on the disk",
         "ack.told": "the page tells of an acknowledgment; it is not on record",
         "ack.written": "it is in the transaction",
+        "ack.committed": "it is on the disk",
         "received.told": "the page tells of a message; it is not on record",
         "received.written": "it is in the transaction",
         "received.committed": "it is on the disk",

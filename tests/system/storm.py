@@ -28,7 +28,7 @@ SESSIONS = ("s0", "s1", "s2", "s3", "s4")
 DEATH_S = 120
 SETTLE_S = 120
 # What is killed beside each fault point once; the whole is shuffled and begun anew when it is through.
-OTHERS = ("daemon", "daemon", "chrome", "chrome", "renderer", "renderer", "renderer")
+OTHERS = ("daemon", "daemon", "chrome", "chrome", "renderer", "renderer")
 
 
 def plan(dice: random.Random) -> Iterator[str]:
