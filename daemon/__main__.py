@@ -1,6 +1,7 @@
 """wasupd: arguments, configuration, and the event loop."""
 
 import argparse
+import faulthandler
 import os
 import sys
 from importlib.metadata import version
@@ -10,7 +11,7 @@ import structlog
 import trio
 
 from daemon import config as configuration
-from daemon import logs
+from daemon import journald, logs
 from daemon import main as daemon
 from daemon.listener import ListenError
 from daemon.store import StoreError
@@ -37,7 +38,7 @@ def main() -> int:
     try:
         config = configuration.load(arguments.config, os.environ)
     except configuration.ConfigError as error:
-        print(f"wasupd: {error}", file=sys.stderr)
+        _complain(error)
         return configuration.EXIT_CODE
     if arguments.check:
         print(f"{config.file or 'built-in defaults'}: good")
@@ -46,13 +47,19 @@ def main() -> int:
     if order := os.environ.get(faults.VARIABLE):
         faults.arm(order)
         _log.warning("crash_armed", point=order)
+    faulthandler.enable()  # so that the watchdog's SIGABRT shows where the daemon hangs
     os.umask(0o077)
     try:
         trio.run(daemon.run, config)
     except (ListenError, StoreError) as error:
-        print(f"wasupd: {error}", file=sys.stderr)
+        _complain(error)
         return 1
     return 0
+
+
+def _complain(error: Exception) -> None:
+    grave = "<3>" if journald.is_behind(sys.stderr) else ""  # sd-daemon(3)
+    print(f"{grave}wasupd: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -158,4 +158,8 @@ def dispatch(handlers: Handlers, request: Request | Notification, call: Call, *,
             required=method.role,
             action=f"Ask the administrator to add your user or group to `[access] {method.role}`.",
         )
-    return handler(call, decode_params(method, request.params))
+    params = decode_params(method, request.params)
+    if method.role != "reader" and not method.name.startswith("message."):
+        who = {"pid": call.peer.pid, "uid": call.peer.uid}
+        _log.info("request_taken", session_id=getattr(params, "session_id", None), method=method.name, **who)
+    return handler(call, params)

@@ -142,7 +142,7 @@ TABLES: Final = {
         "backups/ of the state directory. docs/backup.md says how one is put back."
     ),
     "metrics": "The daemon in figures, for Prometheus; clients have them by daemon.metrics as well.",
-    "log": "The daemon's own log, on standard error.",
+    "log": "The daemon's own log, on standard error or in the journal.",
 }
 """Every table, in the order of the example file, and what it is about."""
 
@@ -379,9 +379,10 @@ KEYS: Final = (
     ),
     Key(
         "log.format",
-        _choice("auto", "json", "console"),
+        _choice("auto", "journal", "json", "console"),
         "auto",
-        "json: an object a line; console: for people; auto: console on a terminal, else json.",
+        "journal: entries with fields for journalctl; json: an object a line; console: for people; auto: "
+        "journal where standard error leads there, console on a terminal, else json.",
     ),
 )
 """Every key that the daemon implements, by table."""

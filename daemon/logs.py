@@ -1,4 +1,4 @@
-"""The daemon's own log: structured lines on standard error.
+"""The daemon's own log: structured lines on standard error, or entries of the journal.
 
 Owns the shape of a line and what may not be in one. The event is a fixed snake_case string in the past tense;
 data goes in keys. What people write to each other, what logs an account in and telephone numbers in full are
@@ -9,10 +9,13 @@ import contextlib
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from contextvars import ContextVar
 from typing import Any, Final, TextIO
 
 import structlog
+
+from daemon import journald
 
 _SECRET_KEYS: Final = frozenset(
     {
@@ -41,6 +44,9 @@ _PHONE_KEYS: Final = frozenset(
 )
 """Keys whose text is shortened by `masked` where it holds a number; states too have a `from` and a `to`."""
 
+session_names: Final[ContextVar[Mapping[str, str]]] = ContextVar("session_names")
+"""What sessions are called, by their ids: for those who read the journal."""
+
 _SHORTEST_NUMBER_DIGITS: Final = 7
 _NUMBER: Final = re.compile(r"(\d\D{0,2}){7}")
 
@@ -50,15 +56,17 @@ def configure(log_level: str, log_format: str, stream: TextIO | None = None) -> 
 
     Args:
         log_level: debug, info, warning or error: the least grave that is written.
-        log_format: `json`, an object a line; `console`, for people, in colour on a terminal; `auto`, console
-            on a terminal and json elsewhere.
+        log_format: `json`, an object a line; `console`, for people, in colour on a terminal; `journal`,
+            entries with fields; `auto`, journal where standard error leads there, console on a terminal, json
+            elsewhere.
         stream: where lines go; standard error by default. A line that cannot be written is lost: a full disk
             or a closed terminal must not stop the service.
     """
     out = sys.stderr if stream is None else stream
     terminal = out.isatty()
     level = logging.getLevelNamesMapping()[log_level.upper()]
-    human = log_format == "console" or (log_format == "auto" and terminal)
+    if log_format == "auto":
+        log_format = "journal" if journald.is_behind(out) else "console" if terminal else "json"
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -66,18 +74,24 @@ def configure(log_level: str, log_format: str, stream: TextIO | None = None) -> 
         structlog.processors.StackInfoRenderer(),
         redact,
     ]
-    rendered: list[Any] = (
-        [_console(colors=terminal)]
-        if human
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+    write: Callable[[Any], None]
+    rendered: list[Any]
+    if log_format == "journal":
+        rendered = [structlog.processors.format_exc_info, _entry]
+        write = journald.Journal().send
+    elif log_format == "json":
+        rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        write = _Lines(out)
+    else:
+        rendered = [_console(colors=terminal)]
+        write = _Lines(out)
     structlog.configure(
         processors=[*shared, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Lines(out),
+        logger_factory=lambda *_: _Writer(write),
         cache_logger_on_first_use=False,  # so that a new level reaches every logger
     )
-    _adopt_foreign(out, level, shared, rendered)
+    _adopt_foreign(level)
 
 
 def redact(_logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -94,18 +108,30 @@ def masked(phone: str) -> str:
     return f"{'+' if number.lstrip().startswith('+') else ''}{digits[:2]}…{digits[-3:]}{at}{domain}"
 
 
-class _Lines:
+class _Writer:
     """What structlog writes to: one line a call, at whatever level."""
+
+    def __init__(self, write: Callable[[Any], None]) -> None:
+        self.msg = write
+        self.debug = self.info = self.warning = self.error = self.critical = self.exception = self.log = write
+
+
+class _Lines:
+    """Writes lines to a stream; one that cannot be written is lost."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def msg(self, line: str) -> None:
+    def __call__(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
             self._stream.write(line + "\n")
             self._stream.flush()
 
-    debug = info = warning = error = critical = exception = log = msg
+
+def _entry(
+    _logger: Any, _method: str, event_dict: MutableMapping[str, Any]
+) -> tuple[tuple[Any], dict[str, Any]]:
+    return (journald.fields(event_dict, session_names.get({})),), {}
 
 
 def _console(*, colors: bool) -> structlog.dev.ConsoleRenderer:
@@ -130,23 +156,21 @@ def _redacted(values: Mapping[str, Any]) -> dict[str, Any]:
     return clean
 
 
-def _adopt_foreign(out: TextIO, level: int, shared: list[Any], rendered: list[Any]) -> None:
+def _adopt_foreign(level: int) -> None:
     """Have what libraries log by way of `logging` come out in the same shape, from warnings up."""
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
-    )
-    handler = _ForeignHandler(out)
-    handler.setFormatter(formatter)
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _ForeignHandler)]:
         root.removeHandler(old)
-    root.addHandler(handler)
+    root.addHandler(_ForeignHandler())
     root.setLevel(max(level, logging.WARNING))
 
 
-class _ForeignHandler(logging.StreamHandler[TextIO]):
-    """Ours, so that a second `configure` finds it; like `_Lines`, it loses what it cannot write."""
+class _ForeignHandler(logging.Handler):
+    """Ours, so that a second `configure` finds it."""
 
-    def handleError(self, record: logging.LogRecord) -> None:
-        pass
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            event = record.getMessage()
+        except (TypeError, ValueError):  # arguments that do not fit
+            event = str(record.msg)
+        structlog.get_logger().log(record.levelno, event, exc_info=record.exc_info)

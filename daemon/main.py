@@ -71,6 +71,8 @@ async def _serve(
     task_status: trio.TaskStatus[None],
 ) -> None:
     activity: dict[str, int] = {}
+    names: dict[str, str] = {}
+    logs.session_names.set(names)  # before any task begins: each has a context of its own
     sessions_dir = config.state_dir / "sessions"
     files = MediaFiles(sessions_dir)
     backups = Backups(store, config.state_dir / "backups")
@@ -98,6 +100,7 @@ async def _serve(
             webhooks=webhooks,
             tallies=tallies,
             connections=lambda: server.connections,
+            names=names,
         )
         server = Server(
             handlers(service),

@@ -33,7 +33,10 @@ DEVICE_NAME = "wasup"
 
 @attrs.define(eq=False)
 class Service:
-    """The daemon, for its handlers. `nursery` outlives every connection; times are monotonic seconds."""
+    """The daemon, for its handlers. `nursery` outlives every connection; times are monotonic seconds.
+
+    `names` is what sessions are called, for the log.
+    """
 
     version: str
     config: Config
@@ -50,6 +53,7 @@ class Service:
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)
+    names: dict[str, str] = attrs.Factory(dict)
     visibility: Visibility = attrs.Factory(Visibility)
 
     def session(self, session_id: str) -> Session:
@@ -65,6 +69,7 @@ class Service:
 
     async def supervise(self, row: SessionRow) -> Session:
         """Put a stored session under supervision."""
+        self.names[row.id] = row.name
         self.visibility.note(row.id, row.settings.visible)
         if row.last_activity is not None:
             self.activity[row.id] = row.last_activity

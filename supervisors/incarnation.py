@@ -37,6 +37,8 @@ _log = structlog.get_logger(__name__)
 LAUNCH_TURN_S = 30.0
 # A page that shows no codes when asked to is asked again after this long.
 REFRESH_AGAIN_S = 5.0
+# How many of the last lines that a browser wrote are logged when it died.
+LAST_WORDS = 5
 # Catching up begins this long before the newest message on record: chats do not arrive in one order.
 CATCH_UP_MARGIN_S = 300
 
@@ -173,6 +175,13 @@ class Incarnation:
             self._die("BROWSER_CRASHED", "the connection to the browser ended")
             return
         status = await chrome.process.wait()
+        _log.warning(
+            "browser_died",
+            session_id=self._session.id,
+            pid=chrome.process.pid,
+            status=str(status),
+            last_words="\n".join(chrome.process.last_words().splitlines()[-LAST_WORDS:]),
+        )
         self._die("BROWSER_CRASHED", f"browser ended: {status}")
 
     async def _keep_page(self, chrome: Chrome, workplace: Workplace) -> None:

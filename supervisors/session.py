@@ -188,7 +188,7 @@ class Session:
         for action in actions:
             self._perform(action)
         if before.status != self.state.status:
-            _log.info(
+            (_log.warning if self.state.status == "disconnected" else _log.info)(
                 "status_changed",
                 session_id=self.id,
                 status=self.state.status,
@@ -196,7 +196,27 @@ class Session:
                 reason=self.state.reason,
                 detail=self.state.detail,
             )
+        for action in published:
+            self._log_recovery(action)
         self._announce()
+
+    def _log_recovery(self, event: machine.Publish) -> None:
+        data = event.data
+        match event.type:
+            case "session.restarting":
+                _log.warning(
+                    "session_restarting",
+                    session_id=self.id,
+                    attempt=data["attempt"],
+                    delay_s=data["delay"],
+                    reason=data["reason"],
+                )
+            case "session.restart_limit":
+                _log.warning("restart_limit_reached", session_id=self.id, reason=self.state.detail)
+            case "session.recovered":
+                _log.info("session_recovered", session_id=self.id, downtime_s=data["downtime"])
+            case _:
+                pass
 
     def _note_recorded(self, state: State) -> None:
         self._recording -= 1

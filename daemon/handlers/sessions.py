@@ -162,6 +162,7 @@ async def update(service: Service, call: Call, params: SessionUpdateParams) -> S
         session.rules = service.rules(row.settings.visible)
         session.preferences = service.preferences(row.settings.visible)
         service.visibility.note(row.id, row.settings.visible)
+        service.names[row.id] = row.name
         if params.settings is not UNSET:
             await service.webhooks.refresh()
         return row
@@ -336,6 +337,7 @@ async def remove(service: Service, session_id: str) -> None:
     await service.webhooks.refresh()
     service.fleet.forget(session_id)
     service.activity.pop(session_id, None)
+    service.names.pop(session_id, None)
     await service.fleet.remove_files(session_id)
 
 

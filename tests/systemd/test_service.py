@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -13,54 +11,13 @@ import pytest
 import trio
 import trio.testing
 
-from protocol.client.aio import connect
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, SHOP
-from tests.system.wasupd import Caller, until
+from tests.system.wasupd import until
 from tests.systemd.machine import Machine
-
-GROUP = "/system.slice/wasupd.service"
+from tests.systemd.service import GROUP, browsers, client, daemon, set_up
 
 pytestmark = pytest.mark.chrome
-
-
-async def set_up(machine: Machine, sim: Simulator, **unit: str) -> None:
-    """What `make install` and `systemctl enable` do on a machine, and a configuration for the simulator."""
-    await machine.run("systemd-sysusers")
-    await machine.run("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/wasup.conf")
-    config = f'[browser]\nextra_args = {json.dumps(sim.chrome_args)}\n[log]\nlevel = "debug"\n'
-    config += "[restart]\ncooldown = 0.2\nsettle = 0.1\n"
-    machine.path("/etc/wasup/config.toml").write_text(config)
-    if unit:
-        lines = "\n".join(f"{name}={value}" for name, value in unit.items())
-        directory = machine.path("/etc/systemd/system/wasupd.service.d")
-        directory.mkdir()
-        (directory / "test.conf").write_text(f"[Service]\n{lines}\n")
-    await machine.systemctl("daemon-reload")
-    await machine.systemctl("enable", "--quiet", "wasupd.service")
-    await machine.systemctl("start", "wasupd.service")
-
-
-@asynccontextmanager
-async def client(machine: Machine) -> AsyncIterator[Caller]:
-    async with connect(machine.socket) as connection:
-        yield Caller(connection)
-
-
-def browsers(machine: Machine, kind: str = "") -> list[psutil.Process]:
-    """The browsers' processes under the service, or those of one kind such as `renderer`."""
-    found = [psutil.Process(pid) for pid in machine.pids(GROUP)]
-    return [
-        process
-        for process in found
-        if "chrom" in process.name() and f"--type={kind}" in " ".join(process.cmdline())
-    ]
-
-
-def daemon(machine: Machine) -> int:
-    """The daemon's pid as it is seen from here."""
-    (pid,) = [pid for pid in machine.pids(GROUP) if psutil.Process(pid).name() == "wasupd"]
-    return pid
 
 
 async def test_sessions_outlive_restarts_kills_and_hangs_of_the_daemon(
