@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from protocol.client.errors import CallTimeout, ConnectionLost, DaemonUnreachable
 from protocol.errors import RpcError
 
+from . import completion
 from .failures import INTERRUPTED, OK, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE, Failure
 from .invocation import STDIN, Invocation
 from .output import tell
@@ -46,6 +47,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if argv[:1] == [completion.REQUEST]:
+        words = completion.words_of(argv[1:])
+        return completion.answer(application(words), words)
     program = _Program(argv)
     try:
         return program.run(argv)

@@ -13,6 +13,7 @@ from protocol.methods import METHODS
 from . import (
     campaign,
     codes,
+    completion,
     configuration,
     history,
     lifecycle,
@@ -89,6 +90,7 @@ BY_HAND: Final[Mapping[str, tuple[Command, ...]]] = MappingProxyType(
             Command("force-cleanup", upkeep.force_cleanup, ("daemon.forceCleanup",)),
             Command("shutdown", service.shutdown, ("daemon.shutdown",)),
             Command("call", service.call),
+            Command("completion", completion.completion),
             Command("discover", service.discover, ("rpc.discover",)),
             Command("whatsapp functions", page.functions, ("whatsapp.functions",)),
             Command("whatsapp call", page.call, ("whatsapp.call",)),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fcntl import ioctl
 from typing import Self
 
@@ -130,14 +130,21 @@ def decode_plain(text: str) -> str | None:
 
 
 class Terminal:
-    """wasupctl in a pseudo-terminal."""
+    """wasupctl, or another program, in a pseudo-terminal."""
 
-    def __init__(self, argv: list[str], env: Mapping[str, str], columns: int = 100, lines: int = 60) -> None:
+    def __init__(
+        self,
+        argv: list[str],
+        env: Mapping[str, str],
+        columns: int = 100,
+        lines: int = 60,
+        program: Sequence[str] = (sys.executable, "-m", "daemon.cli"),
+    ) -> None:
         self.screen = Screen(columns, lines)
         self._master, slave = pty.openpty()
         self._resize(columns, lines)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli", *argv],
+            [*program, *argv],
             stdin=slave,
             stdout=slave,
             stderr=slave,
