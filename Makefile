@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs setup run test test-slow soak demo bench lint lock dist install uninstall clean
+.PHONY: docs setup run test test-slow soak demo bench lint lock dist man install uninstall clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,11 @@ lint: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# The manual pages, into man/: `man -l man/wasupctl.1`.
+man: setup
+	@$(BIN)/python -m daemon.manual man
+	@ls man/*
+
 # A wheel that carries the page library: it needs neither this checkout nor npm.
 dist: setup
 	@rm -rf dist
@@ -71,4 +76,4 @@ lock: setup
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) dist supervisors/whatsapp/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) dist man supervisors/whatsapp/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

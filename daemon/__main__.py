@@ -20,21 +20,26 @@ from supervisors import faults
 _log = structlog.get_logger(__name__)
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line; the manual is made of it."""
+    made = argparse.ArgumentParser(
+        prog="wasupd", description="Keeps WhatsApp Web sessions alive. SIGTERM stops it, SIGHUP reloads."
+    )
+    made.add_argument(
+        "--config", type=Path, metavar="FILE", help="default: $WASUP_CONFIG, /etc/wasup/config.toml"
+    )
+    made.add_argument("--check", action="store_true", help="check the configuration and exit")
+    made.add_argument("--version", action="version", version=f"wasupd {version('wasup')}")
+    return made
+
+
 def main() -> int:
     """Run the daemon in the foreground; return its exit status.
 
     0: stopped in order. 1: it could not start or go on; standard error says why. 78: the configuration is
     refused (EX_CONFIG).
     """
-    parser = argparse.ArgumentParser(
-        prog="wasupd", description="Keeps WhatsApp Web sessions alive. SIGTERM stops it, SIGHUP reloads."
-    )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="default: $WASUP_CONFIG, /etc/wasup/config.toml"
-    )
-    parser.add_argument("--check", action="store_true", help="check the configuration and exit")
-    parser.add_argument("--version", action="version", version=f"wasupd {version('wasup')}")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     try:
         config = configuration.load(arguments.config, os.environ)
     except configuration.ConfigError as error:

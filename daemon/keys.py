@@ -404,7 +404,7 @@ def _example_lines() -> Iterator[str]:
             if key.path.startswith(f"{table}."):
                 yield ""
                 yield from _comment(key.purpose)
-                yield f"#{key.path.removeprefix(f'{table}.')} = {key.shown or _toml(key.default)}"
+                yield f"#{key.path.removeprefix(f'{table}.')} = {key.shown or toml(key.default)}"
 
 
 def _comment(text: str) -> list[str]:
@@ -418,14 +418,15 @@ def _comment(text: str) -> list[str]:
     )
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """Return a default as TOML has it."""
     match value:
         case bool():
             return "true" if value else "false"
         case str():
             return f'"{value}"'
         case list():
-            return "[" + ", ".join(map(_toml, value)) + "]"
+            return "[" + ", ".join(map(toml, value)) + "]"
         case float() if not math.isfinite(value):
             raise ValueError("not a value that a default may have")
         case _:

@@ -5,10 +5,14 @@ set -euo pipefail
 verb=$1 venv=$2 prefix=$3 dest=${4:-}
 cd "$(dirname "$0")/.."
 
-lib=$dest$prefix/lib bundle=$dest$prefix/lib/wasup bin=$dest$prefix/bin doc=$dest$prefix/share/doc/wasup
+lib=$dest$prefix/lib bundle=$dest$prefix/lib/wasup bin=$dest$prefix/bin share=$dest$prefix/share
+doc=$share/doc/wasup
 units=$lib/systemd/system
 files=("$bin/wasupd" "$bin/wasupctl" "$units/wasupd.service" "$units/wasupd.socket" "$lib/sysusers.d/wasup.conf"
-  "$lib/tmpfiles.d/wasup.conf" "$lib/systemd/catalog/wasup.catalog")
+  "$lib/tmpfiles.d/wasup.conf" "$lib/systemd/catalog/wasup.catalog"
+  "$share/man/man1/wasupctl.1" "$share/man/man8/wasupd.8" "$share/man/man5/wasup-config.toml.5"
+  "$share/bash-completion/completions/wasupctl" "$share/zsh/site-functions/_wasupctl"
+  "$share/fish/vendor_completions.d/wasupctl.fish")
 
 say() { printf '%s: %s\n' "$verb" "$*" >&2; }
 live() { [ -z "$dest" ] && [ -d /run/systemd/system ]; }
@@ -60,6 +64,15 @@ sed -i "s|/usr/bin/wasupd|$prefix/bin/wasupd|; s|/usr/share/doc|$prefix/share/do
 install -Dm644 systemd/sysusers.conf "$lib/sysusers.d/wasup.conf"
 install -Dm644 systemd/tmpfiles.conf "$lib/tmpfiles.d/wasup.conf"
 install -Dm644 systemd/wasup.catalog "$lib/systemd/catalog/wasup.catalog"
+manual=$(mktemp -d)
+trap 'rm -rf "$requirements" "$manual"' EXIT
+"$venv/bin/python" -m daemon.manual "$manual"
+for page in "$manual"/*; do install -Dm644 -t "$share/man/man${page##*.}" "$page"; done
+mkdir -p "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
+complete() { "$venv/bin/python" -m daemon.cli completion "$1" >"$2"; }
+complete bash "$share/bash-completion/completions/wasupctl"
+complete zsh "$share/zsh/site-functions/_wasupctl"
+complete fish "$share/fish/vendor_completions.d/wasupctl.fish"
 install -m644 README.md config.example.toml docs/*.md "$doc"
 # An administrator's file is never replaced.
 [ -e "$dest/etc/wasup/config.toml" ] || install -Dm640 config.example.toml "$dest/etc/wasup/config.toml"

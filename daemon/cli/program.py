@@ -18,8 +18,8 @@ from .refusal import refused
 from .tree import add_commands
 from .unreachable import explain, log_advice
 
-_HELP = "Work with wasupd, the daemon that keeps WhatsApp Web sessions alive."
-_EPILOGUE = """\
+HELP = "Work with wasupd, the daemon that keeps WhatsApp Web sessions alive."
+EPILOGUE = """\
 SESSION is a session's id, or a name that no other session has.
 
 Exit codes: 0 done; 1 the daemon answered an error; 2 bad usage; 3 the daemon cannot be reached; 130 Ctrl-C.
@@ -125,8 +125,8 @@ def application(wanted: Container[str]) -> App:
     """Return the parser of command lines; of generated commands it has those of the `wanted` groups."""
     app = App(
         name="wasupctl",
-        help=_HELP,
-        help_epilogue=_EPILOGUE,
+        help=HELP,
+        help_epilogue=EPILOGUE,
         help_format="markdown",
         version=_version,
         suppress_keyboard_interrupt=False,

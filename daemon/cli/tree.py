@@ -134,14 +134,19 @@ def generated() -> Iterator[tuple[str, str, str]]:
             yield space, words(verb), method
 
 
+def spaces() -> list[str]:
+    """Return the names of all groups of commands."""
+    made = [one.name.partition(" ")[0] for _, one in listed() if " " in one.name]
+    return list(dict.fromkeys([*made, *(space for space, _, _ in generated())]))
+
+
 def add_commands(app: App, wanted: Container[str]) -> None:
     """Give the program its commands; the generated ones only of the groups that are `wanted`."""
     titles = {title: Group(title, sort_key=place) for place, title in enumerate(_TITLES)}
-    more = {space: ("Daemon", f"{space.capitalize()}.") for space, _, _ in generated()}
-    groups = {
-        space: App(name=space, help=told, group=titles[title], help_format="markdown")
-        for space, (title, told) in {**more, **GROUPS}.items()
-    }
+    groups = {}
+    for space in spaces():
+        title, told = GROUPS.get(space, ("Daemon", ""))
+        groups[space] = App(name=space, help=told, group=titles[title], help_format="markdown")
     for group in groups.values():
         app.command(group)
     for title, one in listed():
