@@ -14,13 +14,22 @@ import structlog
 from daemon.access import Peer, allows
 from protocol.errors import RpcError
 from protocol.jsonrpc import Id, Notification, Request, encode_batch
-from protocol.methods import decode_params, find_method
+from protocol.methods import METHODS, decode_params, find_method
 
 if TYPE_CHECKING:
     import trio
 
 _OPEN_TO_ALL: Final = frozenset({"daemon.whoami"})
 """What a caller without any role may ask."""
+
+_NOTED: Final = frozenset(
+    name
+    for name, method in METHODS.items()
+    if method.role != "reader"
+    and name.startswith(("session.", "daemon.", "webhook."))
+    and name not in ("session.qr", "session.screenshot")
+)
+"""What changes sessions or the daemon: the log says who asked for it."""
 
 _log = structlog.get_logger()
 
@@ -159,7 +168,7 @@ def dispatch(handlers: Handlers, request: Request | Notification, call: Call, *,
             action=f"Ask the administrator to add your user or group to `[access] {method.role}`.",
         )
     params = decode_params(method, request.params)
-    if method.role != "reader" and not method.name.startswith("message."):
+    if method.name in _NOTED:
         who = {"pid": call.peer.pid, "uid": call.peer.uid}
         _log.info("request_taken", session_id=getattr(params, "session_id", None), method=method.name, **who)
     return handler(call, params)
