@@ -17,6 +17,7 @@ import attrs
 from protocol.models import Role
 
 ROLES: Final[tuple[Role, ...]] = ("reader", "operator", "admin")
+_ALLOWED: Final = frozenset((own, needed) for place, own in enumerate(ROLES, 1) for needed in ROLES[:place])
 """From the least to the most; each may do all that those before it may."""
 
 _SO_PEERGROUPS: Final = 59  # asm-generic/socket.h; Linux 4.13; the socket module has no name for it
@@ -86,7 +87,7 @@ class Access:
 
 def allows(role: Role | None, required: Role) -> bool:
     """Whether a caller of this role may do what needs the required one."""
-    return role is not None and ROLES.index(role) >= ROLES.index(required)
+    return role is not None and (role, required) in _ALLOWED
 
 
 def resolve(names: Iterable[str | int]) -> Principals:

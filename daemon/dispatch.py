@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import attrs
+import msgspec
 import structlog
 
 from daemon.access import Peer, allows
@@ -49,8 +50,7 @@ class Client(Protocol):
         """End a subscription; False when there is none of this number."""
 
 
-@attrs.frozen
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """Who asks: what a handler is given beside the parameters; `request_id` is None for a notification."""
 
     connection: Client

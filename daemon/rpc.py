@@ -154,10 +154,15 @@ class Connection:
                     return False
                 self._turn_ends = trio.current_time() + _TURN_S
                 for incoming in decoder.feed(bytes(data)):
-                    if isinstance(incoming, TooLong):
+                    if type(incoming) is Request:  # the usual, and in no coroutine of its own
+                        if self._must_wait():
+                            await self._room()
+                        self._begin(incoming, self._send)
+                    elif isinstance(incoming, TooLong):
                         self._outgoing.put(encode_error(None, incoming.error))
                         return True
-                    await self._take(incoming)
+                    else:
+                        await self._take(incoming)
                 self._outgoing.flush()
         return False
 
@@ -254,6 +259,14 @@ class Connection:
             await then()
         if boundary.error is not None:
             self._reading.cancel()
+
+    def _must_wait(self) -> bool:
+        """Whether the next request has to wait for `_room`."""
+        return (
+            trio.current_time() >= self._turn_ends
+            or self._outgoing.crowded
+            or len(self._under_way) >= self._limits.max_in_flight
+        )
 
     async def _room(self) -> None:
         """Wait until less is under way than may be, what was answered is read, and others had their turn."""

@@ -82,6 +82,8 @@ _raws = msgspec.json.Decoder(list[Raw])
 _plain = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 
+_OBJECT, _LIST = b"{["
+
 
 class Lines:
     """Cuts a byte stream into lines; holds no more than `max_bytes` of an unfinished one (None: any size)."""
@@ -231,16 +233,14 @@ def _decode_one(raw: bytes | Raw) -> Request | Notification | Invalid:
         _raw.decode(raw)  # the rest was not looked at: not JSON goes before not a request
         return Invalid(_id_of(raw), RpcError("INVALID_REQUEST", problem=str(error)))
     params, id_ = envelope.params, envelope.id
-    match bytes(memoryview(params)[:1]):
-        case b"{":
-            pass
-        case b"[":
-            if id_ is not UNSET:
-                return Invalid(id_, _positional())
-        case _:
-            return Invalid(
-                None if id_ is UNSET else id_, RpcError("INVALID_REQUEST", problem="params is not an object")
-            )
+    first = memoryview(params)[0]
+    if first == _LIST:
+        if id_ is not UNSET:
+            return Invalid(id_, _positional())
+    elif first != _OBJECT:
+        return Invalid(
+            None if id_ is UNSET else id_, RpcError("INVALID_REQUEST", problem="params is not an object")
+        )
     if id_ is UNSET:
         return Notification(envelope.method, params)
     return Request(id_, envelope.method, params)

@@ -54,14 +54,17 @@ async def send(service: Service, call: Call, params: MessageSendParams) -> Messa
         reached("send.written")
         return accepted
 
-    # Subscribed before it is accepted: no step of it can be missed.
-    with service.store.log.subscribe(types=_WATCHED, sessions=(session_id,)) as events:
+    async def accepted() -> MessageRow:
         row = await _accept(service, session_id, message_id, file, accept)
         service.activity[session_id] = at_ms
         session.send_outgoing()
-        if params.wait == "queued":
-            return message_record(row)
-        return await _settled(service, row, events, params)
+        return row
+
+    if params.wait == "queued":
+        return message_record(await accepted())
+    # Subscribed before it is accepted: no step of it can be missed.
+    with service.store.log.subscribe(types=_WATCHED, sessions=(session_id,)) as events:
+        return await _settled(service, await accepted(), events, params)
 
 
 async def _accept(
