@@ -187,12 +187,17 @@ def unsettled(db: apsw.Connection, session_id: str) -> list[MessageRow]:
 def resolve_key(
     db: apsw.Connection, session_id: str, message_id: str, key: str, at_ms: int, *, chat_id: str | None = None
 ) -> MessageRow | None:
-    """Note the full key of a message of ours, and what the page calls its chat; None if it is not known."""
+    """Note the full key of a message of ours, and what the page calls its chat; None if it is not known.
+
+    A key that another message has is left to that one: no page that is sound would tell it.
+    """
     row = find(db, session_id, message_id)
     if row is None or row.direction != "out":
         return None
     if row.key != key:
-        db.execute("UPDATE messages SET key = ?, updated_at = ? WHERE ref = ?", (key, at_ms, row.ref))
+        db.execute(
+            "UPDATE OR IGNORE messages SET key = ?, updated_at = ? WHERE ref = ?", (key, at_ms, row.ref)
+        )
     if chat_id is not None:
         same_chat(db, session_id, row.chat_id, chat_id)
     return by_ref(db, row.ref)

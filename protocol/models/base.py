@@ -64,8 +64,14 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Description = Annotated[str, Meta(max_length=2000)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
-Offset = Annotated[int, Meta(ge=0)]
-Cursor = Annotated[int, Meta(ge=0, description="A place in the event log: the seq of an event; 0: its start")]
+MOST_NUMBER = 2**53 - 1
+"""The largest integer that every JSON reader takes exactly (RFC 8259, 6)."""
+
+Offset = Annotated[int, Meta(ge=0, le=MOST_NUMBER)]
+Cursor = Annotated[
+    int,
+    Meta(ge=0, le=MOST_NUMBER, description="A place in the event log: the seq of an event; 0: its start"),
+]
 TimeoutS = Annotated[float, Meta(ge=0, le=86400, description="Seconds")]
 
 

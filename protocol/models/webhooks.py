@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from .base import Cursor, EventType, FieldError, Limit, Offset, Params, Record, SessionRef, Time
+from .base import MOST_NUMBER, Cursor, EventType, FieldError, Limit, Offset, Params, Record, SessionRef, Time
 
 WebhookUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$(?!\n)", max_length=2048)]
 WebhookEvents = Annotated[tuple[EventType, ...], Meta(description="Which events; none named: all")]
@@ -136,7 +136,7 @@ class WebhookReplayParams(Params, frozen=True, kw_only=True):
 
     webhook_id: WebhookRef
     after: Cursor | None = None
-    dead_letter_id: Annotated[int, Meta(ge=1)] | None = None
+    dead_letter_id: Annotated[int, Meta(ge=1, le=MOST_NUMBER)] | None = None
 
     def __post_init__(self) -> None:
         if self.after is not None and self.dead_letter_id is not None:

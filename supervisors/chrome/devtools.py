@@ -212,6 +212,8 @@ class Connection:
         *methods: str,
         session_id: str | None = None,
         events_max: int = EVENTS_MAX,
+        weigh: Callable[[T], int] | None = None,
+        weight_max: int | None = None,
     ) -> Iterator[EventStream[T]]:
         """Collect events of these methods, from now on, for one reader.
 
@@ -220,8 +222,9 @@ class Connection:
             methods: such as "Runtime.bindingCalled".
             session_id: the target's session; None: the browser itself.
             events_max: how many may wait; when one more comes the stream ends with EventsOverflowed.
+            weigh, weight_max: what one of them weighs, and what those that wait may weigh together.
         """
-        stream = EventStream(pick, events_max)
+        stream = EventStream(pick, events_max, weigh, weight_max)
         if self._closed is not None:
             stream.finish(self._closed())
         unsubscribe = self.subscribe(stream.put, *methods, session_id=session_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
@@ -36,8 +37,16 @@ class EventStream(Generic[T]):
     or EventsOverflowed when the reader was slower than Chrome. A crash of the target does not end it.
     """
 
-    def __init__(self, pick: Callable[[Event], T | None], events_max: int) -> None:
+    def __init__(
+        self,
+        pick: Callable[[Event], T | None],
+        events_max: int,
+        weigh: Callable[[T], int] | None = None,
+        weight_max: int | None = None,
+    ) -> None:
         self._pick = pick
+        self._weigh = weigh or (lambda _event: 0)
+        self._room = math.inf if weight_max is None else weight_max
         self._send, self._receive = trio.open_memory_channel[T](events_max)
         self._end: ChromeError | None = None
 
@@ -46,20 +55,28 @@ class EventStream(Generic[T]):
 
     async def __anext__(self) -> T:
         try:
-            return await self._receive.receive()
+            picked = await self._receive.receive()
         except trio.EndOfChannel:
             raise self._end or ConnectionClosed from None
+        self._room += self._weigh(picked)
+        return picked
 
     def put(self, event: Event) -> None:
         """Add what is picked of an event; what finds no room ends the stream: a gap would look whole."""
         picked = self._pick(event)
         if picked is None or self._end is not None:
             return
-        try:
-            self._send.send_nowait(picked)
-        except trio.WouldBlock:
+        fits = self._weigh(picked) <= self._room
+        if fits:
+            try:
+                self._send.send_nowait(picked)
+            except trio.WouldBlock:
+                fits = False
+        if not fits:
             log.warning("devtools_events_overflowed", method=event.method)
             self.finish(EventsOverflowed())
+            return
+        self._room -= self._weigh(picked)
 
     def finish(self, end: ChromeError) -> None:
         """Let no more events in; the reader gets `end` after those that wait."""

@@ -85,12 +85,15 @@ class Tab:
         if self._console_entries % CONSOLE_ENTRIES_KEPT == 0:
             self.connection.post("Runtime.discardConsoleEntries", session_id=self.session_id)
 
-    def binding_calls(self, name: str, *, events_max: int = 4096) -> AbstractContextManager[EventStream[str]]:
+    def binding_calls(
+        self, name: str, *, events_max: int = 4096, most_characters: int | None = None
+    ) -> AbstractContextManager[EventStream[str]]:
         """Collect, while the block lasts, the strings that the page gives to a binding.
 
         Args:
             name: of a binding that `add_binding` made.
             events_max: how many may wait; one more ends the stream with EventsOverflowed.
+            most_characters: how much they may hold together, likewise; None: any size.
         """
 
         def pick(event: Event) -> str | None:
@@ -98,7 +101,12 @@ class Tab:
             return payload if event.params["name"] == name else None
 
         return self.connection.events(
-            pick, "Runtime.bindingCalled", session_id=self.session_id, events_max=events_max
+            pick,
+            "Runtime.bindingCalled",
+            session_id=self.session_id,
+            events_max=events_max,
+            weigh=len,
+            weight_max=most_characters,
         )
 
     def happenings(self) -> AbstractContextManager[EventStream[Navigated | Crashed]]:
@@ -181,7 +189,10 @@ class Tab:
         result = reply["result"]
         if "unserializableValue" in result:
             text = result["unserializableValue"]
-            return int(text[:-1]) if text.endswith("n") else float(text.replace("Infinity", "inf"))
+            try:
+                return int(text[:-1]) if text.endswith("n") else float(text.replace("Infinity", "inf"))
+            except ValueError:  # a number of thousands of digits
+                raise PageError("RangeError", "the page gave a number that is too long") from None
         return result.get("value")
 
     async def terminate_execution(self, *, timeout_s: float = 5.0) -> None:

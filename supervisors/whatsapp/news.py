@@ -11,6 +11,9 @@ import msgspec
 # Far above anything that WhatsApp allows (65,536 characters of text), far below what could hurt.
 MAX_NEWS_BYTES = 1 << 20
 
+# What no date can say any more.
+YEAR_10000_S = 253_402_300_800
+
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Word = Annotated[str, msgspec.Meta(max_length=256)]
 _Text = Annotated[str, msgspec.Meta(max_length=200_000)]
@@ -37,12 +40,12 @@ class PageMessage(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     text: _Text | None
     mimetype: _Word | None
     filename: Annotated[str, msgspec.Meta(max_length=1024)] | None
-    bytes: int | None
+    bytes: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)] | None
     quoted_id: _Id | None
     mentions: Annotated[tuple[_Id, ...], msgspec.Meta(max_length=2048)] = ()
     options: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=64)] = ()
     location: PageLocation | None = None
-    timestamp: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)] | None
+    timestamp: Annotated[int, msgspec.Meta(ge=0, lt=YEAR_10000_S)] | None
     ack: Annotated[int, msgspec.Meta(ge=-10, le=10)] | None
 
 

@@ -6,6 +6,7 @@ Knows wa-js' words and WhatsApp's; must not know sessions, policies or stores.
 import base64
 import contextlib
 import json
+import math
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from supervisors.chrome.tab import Tab
 from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.whatsapp import news
 from supervisors.whatsapp.library import BINDING
+from supervisors.whatsapp.pace import Pace
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +34,9 @@ DELIVERY_TIMEOUT_S = 300.0
 CLOSE_TIMEOUT_S = 2.0
 # What may wait to be taken in: a catch-up tells a lot at once.
 MOST_NEWS = 100_000
+MOST_WAITING_CHARACTERS = 64 * 2**20
+# How often the log is told that the page says what is of no agreed form.
+SAY_AGAIN_S = 60.0
 # DevTools carries a message at 15 to 25 MB/s (measured), and those behind it wait.
 PIECE_BYTES = 768 * 1024
 REFRESH_TIMEOUT_S = 10.0
@@ -156,7 +161,9 @@ class WhatsAppPage:
     @contextlib.contextmanager
     def news(self) -> Iterator[AsyncIterator[news.News]]:
         """Collect, while the block lasts, what the page tells; what is not of the agreed form is dropped."""
-        with self._tab.binding_calls(BINDING, events_max=MOST_NEWS) as payloads:
+        with self._tab.binding_calls(
+            BINDING, events_max=MOST_NEWS, most_characters=MOST_WAITING_CHARACTERS
+        ) as payloads:
             yield _checked(payloads)
 
     async def deliver(self, message: Outgoing, *, check: bool) -> Delivery | Failure:
@@ -215,14 +222,18 @@ class WhatsAppPage:
         token = secrets.token_hex(8)
         found = await self.ask("open", {"key": key, "token": token}, timeout_s=DOWNLOAD_TIMEOUT_S)
         try:
-            size = int(found["bytes"])
+            match found:
+                case {"bytes": int(size), "mimetype": str(mimetype)} if size >= 0:
+                    pass
+                case _:
+                    raise _unusable()
             if size > most_bytes:
                 raise RpcError("MEDIA_TOO_LARGE", bytes=size, limit=most_bytes)
             data = bytearray()
             while len(data) < size:
                 piece = {"token": token, "offset": len(data), "bytes": PIECE_BYTES}
-                data += base64.b64decode(await self.ask("read", piece))
-            return str(found["mimetype"]), bytes(data)
+                data += _piece(await self.ask("read", piece), size - len(data))
+            return mimetype[:256], bytes(data)
         finally:
             with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True), contextlib.suppress(RpcError):
                 await self.ask("close", {"token": token})
@@ -301,16 +312,43 @@ class WhatsAppPage:
             case {"value": value}:
                 return value
             case {"error": {"name": str(name), "message": str(text), "code": str() | None as code}}:
-                return Failure(name=name[:200], message=text[:2000], code=code)
+                return Failure(name=name[:200], message=text[:2000], code=code and code[:200])
             case _:
                 return Failure(name="Error", message="the page gave no usable answer", code=None)
 
 
+def _piece(answer: object, most_bytes: int) -> bytes:
+    """Read a piece of a file as the page gives it: some bytes, and no more than are missing."""
+    try:
+        data = base64.b64decode(answer, validate=True) if isinstance(answer, str) else b""
+    except ValueError:
+        raise _unusable() from None
+    if not 0 < len(data) <= most_bytes:
+        raise _unusable()
+    return data
+
+
+def _unusable() -> RpcError:
+    return RpcError("PAGE_ERROR", "The page gave no usable answer")
+
+
 async def _checked(payloads: AsyncIterator[str]) -> AsyncIterator[news.News]:
+    """Give what is of the agreed form, no faster than `pace` says; the log is told once in a while.
+
+    Meanwhile more gathers; a page that goes on has no room left for it, which is the end of the page.
+    """
+    pace = Pace(trio.current_time())
+    dropped, say_at = 0, -math.inf
     async for payload in payloads:
+        wait_s = pace.take(len(payload), trio.current_time())
+        if wait_s:
+            await trio.sleep(wait_s)
         try:
             item = news.decode(payload)
         except news.BadNewsError as error:
-            _log.warning("page_news_dropped", error=str(error))
+            dropped += 1
+            if trio.current_time() >= say_at:
+                _log.warning("page_news_dropped", error=str(error), dropped=dropped)
+                dropped, say_at = 0, trio.current_time() + SAY_AGAIN_S
         else:
             yield item
