@@ -1,4 +1,4 @@
-"""What a session's browser takes of the machine, as psutil sees it."""
+"""What a session's browser takes of the machine, as its control group or psutil sees it."""
 
 import contextlib
 
@@ -7,6 +7,7 @@ import trio
 
 from protocol.models import ProcessFigures
 from protocol.times import rfc3339
+from supervisors.chrome import cgroups
 
 
 async def of_tree(pid: int) -> ProcessFigures | None:
@@ -18,7 +19,8 @@ def _measure(pid: int) -> ProcessFigures | None:
     try:
         leader = psutil.Process(pid)
         started_at = leader.create_time()
-        tree = [leader, *leader.children(recursive=True)]
+        group = cgroups.of_process(pid)
+        tree = _members(group) if group else [leader, *leader.children(recursive=True)]
     except psutil.NoSuchProcess:
         return None
     count, rss, pss, cpu_s = 0, 0, 0, 0.0
@@ -30,11 +32,21 @@ def _measure(pid: int) -> ProcessFigures | None:
             rss += memory.rss
             pss += memory.pss
             cpu_s += times.user + times.system
+    spent_s = group.cpu_seconds() if group else None  # of those that have ended, too
     return ProcessFigures(
         pid=pid,
         started_at=rfc3339(int(started_at * 1000)),
         processes=count,
         rss_bytes=rss,
         pss_bytes=pss,
-        cpu_seconds=round(cpu_s, 2),
+        cpu_seconds=round(cpu_s if spent_s is None else spent_s, 2),
+        memory_bytes=group.memory_bytes() if group else None,
     )
+
+
+def _members(group: cgroups.Cgroup) -> list[psutil.Process]:
+    found = []
+    for pid in group.pids():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return found

@@ -237,6 +237,13 @@ KEYS: Final = (
         0,
         "How many browsers may be starting at the same time; 0: as many as the machine has cores.",
     ),
+    Key(
+        "browser.memory_limit",
+        _integer(0, 2**50),
+        0,
+        "How many bytes the browser of a session may take; 0: no limit. Under systemd each browser is in a "
+        "control group of its own, and the kernel ends processes of this browser, and of no other.",
+    ),
     Key("whatsapp.url", _text("an http or https URL", _is_url), "https://web.whatsapp.com/", "The page."),
     Key(
         "whatsapp.page_library",

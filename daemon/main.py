@@ -30,6 +30,7 @@ from daemon.webhooks.hooks import Webhooks
 from protocol.errors import RpcError
 from protocol.models import SESSION_STATUSES, EventType
 from supervisors import machine
+from supervisors.chrome.cgroups import take_delegation
 from supervisors.chrome.errors import BrowserUnavailable
 from supervisors.fleet import Fleet
 
@@ -82,6 +83,7 @@ async def _serve(
         config.supervisor,
         sessions_dir,
         journal_of(store, files, activity, config.messages.retry_limit, tallies),
+        take_delegation(),
     )
     webhooks = Webhooks(store, config.webhooks, version=version("wasup"))
     async with trio.open_nursery() as nursery:

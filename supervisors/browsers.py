@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from supervisors.chrome.cgroups import Delegation
     from supervisors.chrome.launch import Chrome
     from supervisors.chrome.locate import Browser
     from supervisors.settings import SupervisorSettings
@@ -37,6 +38,7 @@ async def browser_of(
     browser: Browser | None,
     sandbox: bool | None,
     sessions_dir: Path,
+    cgroups: Delegation | None = None,
 ) -> AsyncIterator[Chrome]:
     """Give a session its browser while the block lasts.
 
@@ -46,6 +48,7 @@ async def browser_of(
         browser: what to start; None: nothing, `[browser] endpoint` says where it is.
         sandbox: whether its sandbox is on.
         sessions_dir: the directory of all sessions' directories.
+        cgroups: where it gets a control group of its own; None: nowhere.
 
     Raises:
         BrowserUnavailable, BrowserUnreachable, BrowserExited, ProfileInUse: see `chrome.launch` and
@@ -79,6 +82,9 @@ async def browser_of(
                     sandbox=bool(sandbox),
                     listening=settings.browser.transport == "websocket",
                     extra_args=settings.browser.extra_args,
+                    cgroup=None
+                    if cgroups is None
+                    else cgroups.make(session_id, settings.browser.memory_limit),
                 )
             )
         yield chrome

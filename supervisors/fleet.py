@@ -10,6 +10,7 @@ import trio
 
 from supervisors import machine
 from supervisors.chrome import launch, sandbox
+from supervisors.chrome.cgroups import Delegation
 from supervisors.chrome.errors import BrowserUnavailable, ProfileInUse
 from supervisors.chrome.locate import Browser, locate
 from supervisors.chrome.profile import find_owned_profiles, lock_profile
@@ -27,15 +28,21 @@ _log = structlog.get_logger(__name__)
 class Fleet:
     """The sessions of the daemon.
 
-    `sessions_dir` holds a directory a session; `journal_of` gives a session its record.
+    `sessions_dir` holds a directory a session; `journal_of` gives a session its record; in `cgroups`, where
+    there are any, each browser gets a control group.
     """
 
     def __init__(
-        self, settings: SupervisorSettings, sessions_dir: Path, journal_of: Callable[[str], Journal]
+        self,
+        settings: SupervisorSettings,
+        sessions_dir: Path,
+        journal_of: Callable[[str], Journal],
+        cgroups: Delegation | None = None,
     ) -> None:
         self.settings = settings
         self._sessions_dir = sessions_dir
         self._journal_of = journal_of
+        self._cgroups = cgroups
         self._sessions: dict[str, Session] = {}
         self._nursery: trio.Nursery | None = None
         self._workplace: Workplace | None = None
@@ -187,6 +194,7 @@ class Fleet:
                     else sandbox.decide(self.settings.browser.sandbox, browser),
                     library=source,
                     sessions_dir=self._sessions_dir,
+                    cgroups=self._cgroups,
                 )
         return self._workplace
 

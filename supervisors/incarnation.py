@@ -17,6 +17,7 @@ from protocol.times import rfc3339
 from supervisors import machine
 from supervisors.browsers import browser_of
 from supervisors.chrome import errors as chrome_errors
+from supervisors.chrome.cgroups import Delegation
 from supervisors.chrome.launch import Chrome
 from supervisors.chrome.locate import Browser
 from supervisors.chrome.tab import Crashed, Navigated, Tab, attach_tab
@@ -55,6 +56,7 @@ class Workplace:
     sandbox: bool | None
     library: Library
     sessions_dir: Path
+    cgroups: Delegation | None = None
 
     def directory(self, session_id: str) -> Path:
         """Return the directory of all that belongs to the session on disk."""
@@ -140,6 +142,7 @@ class Incarnation:
                     browser=workplace.browser,
                     sandbox=workplace.sandbox,
                     sessions_dir=workplace.sessions_dir,
+                    cgroups=workplace.cgroups,
                 )
             )
             stack.callback(setattr, self, "_chrome", None)

@@ -41,6 +41,7 @@ class BrowserSettings:
     transport: Literal["pipe", "websocket"] = "pipe"
     endpoint: str = ""  # of a browser that runs elsewhere; "" = start one
     launch_concurrency: int = 0  # 0 = as many as there are cores
+    memory_limit: int = 0  # bytes a session; 0 = none
 
 
 @attrs.frozen(kw_only=True)

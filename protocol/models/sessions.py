@@ -142,7 +142,10 @@ class Restarts(Record, frozen=True, kw_only=True):
 
 
 class ProcessFigures(Record, frozen=True, kw_only=True):
-    """The browser of a session: its main process, and sums over its process tree."""
+    """The browser of a session: its main process, and sums over its process tree, or over its control group.
+
+    `memory_bytes` is what the kernel accounts to the group, file caches included; null where it does not.
+    """
 
     pid: int
     started_at: Time
@@ -150,6 +153,7 @@ class ProcessFigures(Record, frozen=True, kw_only=True):
     rss_bytes: int | None = None
     pss_bytes: int | None = None
     cpu_seconds: float | None = None
+    memory_bytes: int | None = None
 
 
 class Session(Record, frozen=True, kw_only=True):

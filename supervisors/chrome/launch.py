@@ -38,6 +38,7 @@ from supervisors.chrome.sandbox import NO_SANDBOX_ACTION, refused_by_chrome
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from supervisors.chrome.cgroups import Cgroup
     from supervisors.chrome.locate import Browser
 
 log = structlog.get_logger(__name__)
@@ -118,6 +119,7 @@ async def open_browser(
     sandbox: bool,
     listening: bool = False,
     extra_args: Sequence[str] = (),
+    cgroup: Cgroup | None = None,
     launch_timeout_s: float = 60.0,
     polite_s: float = 5.0,
     kill_s: float = 5.0,
@@ -136,6 +138,7 @@ async def open_browser(
             any local user can reach, and not through pipes. Such a Chrome outlives a killed daemon; whoever
             locks the profile next finds and ends it.
         extra_args: the administrator's switches.
+        cgroup: a control group of its own, where there is one; it is removed in the end.
         launch_timeout_s: seconds until the browser must have answered.
         polite_s: seconds that it has to close on the way out before it is killed.
         kill_s: seconds that its processes have to vanish after that.
@@ -166,9 +169,9 @@ async def open_browser(
         connection: Connection | None = None
         if listening:
             (profile_dir / PORT_FILE).unlink(missing_ok=True)
-            process = spawn_listening(command, given, session_id=session_id)
+            process = spawn_listening(command, given, session_id=session_id, cgroup=cgroup)
         else:
-            process, pipes = spawn(command, given, session_id=session_id)
+            process, pipes = spawn(command, given, session_id=session_id, cgroup=cgroup)
             connection = Connection(pipes, last_words=process.last_words)
         with bare_error():
             async with trio.open_nursery() as nursery:

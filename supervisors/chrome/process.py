@@ -17,11 +17,14 @@ import structlog
 import trio
 
 from supervisors.chrome import processes
+from supervisors.chrome.cgroups import entering
 from supervisors.chrome.errors import BrowserUnavailable, ChromeError, ExitStatus
 from supervisors.chrome.transports import PipeTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from supervisors.chrome.cgroups import Cgroup
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +40,16 @@ class BrowserProcess:
     `watch` and `listen` must run, in tasks of their own, until `end` has returned.
     """
 
-    def __init__(self, pid: int, pidfd: int, stderr: trio.lowlevel.FdStream, session_id: str) -> None:
+    def __init__(
+        self,
+        pid: int,
+        pidfd: int,
+        stderr: trio.lowlevel.FdStream,
+        session_id: str,
+        cgroup: Cgroup | None = None,
+    ) -> None:
         self.pid = pid
+        self._cgroup = cgroup
         self._pidfd = pidfd
         self._stderr = stderr
         self._lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
@@ -134,12 +145,16 @@ class BrowserProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         with trio.move_on_after(kill_s, shield=True) as killing:
+            if self._cgroup is not None:  # it also holds those who left the tree
+                await self._cgroup.kill()
             if (leader := processes.read(self.pid)) is not None:  # at least a zombie: nobody else reaps it
                 await processes.kill_tree(leader)
             await self._exited.wait()
         if killing.cancelled_caught:
             self._log.error("browser_survived_kill", timeout_s=kill_s)
         self._reap()
+        if self._cgroup is not None:
+            self._cgroup.remove()
 
     def _reap(self) -> None:
         self._reaped = True
@@ -154,7 +169,11 @@ class BrowserProcess:
 
 
 def spawn(
-    arguments: Sequence[str], environment: Mapping[str, str], *, session_id: str
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    session_id: str,
+    cgroup: Cgroup | None = None,
 ) -> tuple[BrowserProcess, PipeTransport]:
     """Start the browser with DevTools pipes on its fds 3 and 4 and its output in a pipe of ours.
 
@@ -162,6 +181,7 @@ def spawn(
         arguments: the whole command line; the first is the path of the real binary, not of a wrapper script.
         environment: the whole environment.
         session_id: for the log.
+        cgroup: the control group that it and all its children are in, and by which they are ended.
 
     Raises:
         BrowserUnavailable: the binary cannot be executed.
@@ -172,21 +192,34 @@ def spawn(
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         commands_read, commands_write = _pipe(reader=theirs, writer=ours)
         replies_read, replies_write = _pipe(reader=ours, writer=theirs)
-        process = _start(arguments, environment, session_id, {3: commands_read, 4: replies_write})
+        process = _start(arguments, environment, session_id, {3: commands_read, 4: replies_write}, cgroup)
         ours.pop_all()
     return process, PipeTransport(replies_read, commands_write)
 
 
 def spawn_listening(
-    arguments: Sequence[str], environment: Mapping[str, str], *, session_id: str
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    session_id: str,
+    cgroup: Cgroup | None = None,
 ) -> BrowserProcess:
     """Start a browser that is spoken to by other ways than pipes; otherwise as `spawn`."""
-    return _start(arguments, environment, session_id, {})
+    return _start(arguments, environment, session_id, {}, cgroup)
 
 
 def _start(
-    arguments: Sequence[str], environment: Mapping[str, str], session_id: str, pipes: Mapping[int, int]
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    session_id: str,
+    pipes: Mapping[int, int],
+    cgroup: Cgroup | None,
 ) -> BrowserProcess:
+    command = list(arguments)
+    if cgroup is not None and os.access(
+        command[0], os.X_OK
+    ):  # else it is for posix_spawn to say what is wrong
+        command = entering(cgroup, command)
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         errors_read, errors_write = _pipe(reader=ours, writer=theirs)
         theirs_placed = {**pipes, 1: errors_write, 2: errors_write}
@@ -197,8 +230,8 @@ def _start(
         ]
         try:
             pid = os.posix_spawn(
-                arguments[0],
-                list(arguments),
+                command[0],
+                command,
                 dict(environment),
                 file_actions=actions,
                 setsid=True,
@@ -219,7 +252,7 @@ def _start(
             raise
         ours.pop_all()
     log.debug("browser_spawned", session_id=session_id, pid=pid, path=arguments[0])
-    return BrowserProcess(pid, pidfd, trio.lowlevel.FdStream(errors_read), session_id)
+    return BrowserProcess(pid, pidfd, trio.lowlevel.FdStream(errors_read), session_id, cgroup)
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:

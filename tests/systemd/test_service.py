@@ -114,6 +114,37 @@ async def connecting(machine: Machine, user: str, group: str, seen_by: int | Non
     return (await machine.run(*view, *account, "/usr/bin/python3", "-c", code)).strip()
 
 
+async def test_each_browser_is_in_a_control_group_of_its_own(machine: Machine, sim: Simulator) -> None:
+    await set_up(machine, sim)
+    async with client(machine) as call:
+        for name in ("shop", "desk"):
+            await call.create(name)
+            assert await call.start(name) == "qr_generated"
+        groups = {"daemon", "session-shop", "session-desk"}
+        assert set(machine.cgroups(GROUP)) == groups
+        assert machine.pids(f"{GROUP}/daemon") == [daemon(machine)]
+        process = (await call("session.get", sessionId="shop"))["process"]
+        members = machine.pids(f"{GROUP}/session-shop")
+        assert process["pid"] in {machine.inside(pid) for pid in members}
+        assert process["processes"] == len(members) > 3
+        assert process["cpuSeconds"] > 0
+        others = machine.pids(f"{GROUP}/session-desk")
+        await call("session.stop", sessionId="shop", wait=True)
+        assert set(machine.cgroups(GROUP)) == groups - {"session-shop"}
+        assert machine.pids(f"{GROUP}/session-desk") == others
+
+
+async def test_without_delegation_sessions_work_by_process_group(machine: Machine, sim: Simulator) -> None:
+    await set_up(machine, sim, Delegate="no")
+    async with client(machine) as call:
+        await call.create("shop")
+        assert await call.start("shop") == "qr_generated"
+        assert machine.cgroups(GROUP) == []
+        assert (await call("session.get", sessionId="shop"))["process"]["processes"] > 3
+        await call("session.stop", sessionId="shop", wait=True)
+        assert machine.pids(GROUP) == [daemon(machine)]
+
+
 async def test_a_request_waits_at_the_socket_while_there_is_no_daemon(
     machine: Machine, sim: Simulator
 ) -> None:
