@@ -15,6 +15,7 @@ from . import (
     codes,
     completion,
     configuration,
+    doctor,
     history,
     lifecycle,
     link,
@@ -82,6 +83,7 @@ BY_HAND: Final[Mapping[str, tuple[Command, ...]]] = MappingProxyType(
         ),
         "Daemon": (
             Command("health", service.health, ("daemon.health",)),
+            Command("doctor", doctor.doctor),
             Command("metrics", service.metrics, ("daemon.metrics",)),
             Command("whoami", service.whoami, ("daemon.whoami",)),
             Command("config check", configuration.check),

@@ -67,12 +67,13 @@ class Browser:
         return int(self.version.partition(".")[0])
 
 
-async def locate(path_setting: str) -> Browser:
+async def locate(path_setting: str, *, fetch: bool = True) -> Browser:
     """Return the browser to use.
 
     Args:
         path_setting: "auto", or the path of a browser; a distribution's wrapper script is followed to the
             binary that it starts, because a wrapper in between would be killed in the browser's stead.
+        fetch: whether selenium's manager may fetch one where none is installed.
 
     Raises:
         BrowserUnavailable: there is none, or the one that was named cannot be used.
@@ -91,6 +92,8 @@ async def locate(path_setting: str) -> Browser:
             return await _examine(_resolve(Path(found)))
         except BrowserUnavailable as error:
             log.info("browser_candidate_refused", path=found, reason=error.reason)
+    if not fetch:
+        raise BrowserUnavailable("No browser is installed.", INSTALL)
     return await _examine(_resolve(await _fetch()))
 
 
