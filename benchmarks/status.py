@@ -51,6 +51,7 @@ def run(rounds: int) -> list[Comparison]:
                         for figure, unit, target in (
                             ("per_s", "/s", Target(bound="at least", ratio=least)),
                             ("p99_us", "us p99", Target(bound="at most", ratio=2)),
+                            ("cpu_us", "us of CPU", None),
                         )
                     ]
     return rows

@@ -119,11 +119,12 @@ class Boundary:
     when it was made, of `time.perf_counter`.
     """
 
-    __slots__ = ("_context", "_event", "began", "error")
+    __slots__ = ("_event", "_request", "_uid", "began", "error")
 
-    def __init__(self, event: str, **context: object) -> None:
+    def __init__(self, event: str, uid: int, request: Request | Notification | None = None) -> None:
         self._event = event
-        self._context = context
+        self._uid = uid
+        self._request = request
         self.error: RpcError | None = None
         self.began = time.perf_counter()
 
@@ -141,7 +142,10 @@ class Boundary:
             self.error = error
             return True
         if isinstance(error, Exception):
-            _log.error(self._event, exc_info=error, **self._context)
+            context: dict[str, object] = {"uid": self._uid}
+            if self._request is not None:
+                context |= {"method": self._request.method, "request_id": getattr(self._request, "id", None)}
+            _log.error(self._event, exc_info=error, **context)
             self.error = RpcError("INTERNAL_ERROR")
             return True
         return False

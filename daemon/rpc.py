@@ -190,7 +190,7 @@ class Connection:
     def _begin(self, request: Request | Notification, answer: Answer) -> None:
         """Carry a request out: at once, or as a task if its handler is a coroutine."""
         request_id = request.id if isinstance(request, Request) else None
-        boundary = Boundary("request_failed", method=request.method, request_id=request_id, uid=self.peer.uid)
+        boundary = Boundary("request_failed", self.peer.uid, request)
         result: object = None
         with boundary:
             call = Call(self, self.peer, request_id)
@@ -254,7 +254,7 @@ class Connection:
 
     async def _follow(self, then: Then) -> None:
         """Run what follows a reply; a client whose task fails is closed, so that it comes again."""
-        boundary = Boundary("notifications_failed", uid=self.peer.uid)
+        boundary = Boundary("notifications_failed", self.peer.uid)
         with boundary:
             await then()
         if boundary.error is not None:

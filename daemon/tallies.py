@@ -27,7 +27,8 @@ class Histogram:
 
     def observe(self, seconds: float) -> None:
         """Count one; a clock that was set back makes it 0."""
-        seconds = max(0.0, seconds)
+        if seconds < 0:
+            seconds = 0.0
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self.sum_s += seconds
 

@@ -63,6 +63,12 @@ class _Envelope(msgspec.Struct):
     id: Id | UnsetType = UNSET
 
 
+class _Result(msgspec.Struct):
+    jsonrpc: str
+    id: Id
+    result: object
+
+
 class _Identified(msgspec.Struct):
     id: Id = None
 
@@ -100,19 +106,20 @@ class Lines:
         """
         if self.too_long:
             return []
+        perhaps_long = self._max is not None and len(self._unfinished) + len(data) > self._max
         *ended, rest = data.split(b"\n")
         if ended and self._unfinished:
             self._unfinished += ended[0]
             ended[0] = bytes(self._unfinished)
             self._unfinished = bytearray()
         self._unfinished += rest
-        if self._max is not None:
+        if perhaps_long and self._max is not None:
             fitting = next((n for n, line in enumerate(ended) if len(line) > self._max), len(ended))
             if fitting < len(ended) or len(self._unfinished) > self._max:
                 self.too_long = True
                 self._unfinished = bytearray()
                 ended = ended[:fitting]
-        return [line for line in map(_stripped, ended) if line]
+        return [line for each in ended if (line := each.strip(b" \t\r"))]
 
 
 class Decoder:
@@ -161,7 +168,7 @@ class ClientDecoder:
 
 def encode_result(id_: Id, result: object) -> bytes:
     """Return the line that answers a request; raises TypeError for what JSON cannot say."""
-    return _encode({"jsonrpc": "2.0", "id": id_, "result": result}) + b"\n"
+    return _encode(_Result("2.0", id_, result)) + b"\n"
 
 
 def encode_error(id_: Id, error: RpcError) -> bytes:
@@ -182,10 +189,6 @@ def encode_notification(method: str, params: object) -> bytes:
 def encode_request(id_: Id, method: str, params: object) -> bytes:
     """Return the line that asks; `params` is an object."""
     return _encode({"jsonrpc": "2.0", "id": id_, "method": method, "params": params}) + b"\n"
-
-
-def _stripped(line: bytes) -> bytes:
-    return line.strip(b" \t\r")
 
 
 def _decode_line(line: bytes) -> Incoming:
