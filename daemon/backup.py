@@ -1,22 +1,31 @@
 """Backups: a session's login, settings and messages in one archive."""
 
+import base64
+import binascii
 import io
 import os
 import tarfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import apsw
 import msgspec
 import trio
 
 from daemon.journal import now_ms
+from daemon.seals import Seals
 from daemon.service import Service
 from daemon.store import SessionRow, message_record, sessions
 from daemon.store.records import MESSAGE_COLUMNS, message_row
 from protocol.errors import RpcError
-from protocol.models import EXPORT_FORMAT, EXPORT_VERSION, ExportedSession, ExportHeader
+from protocol.models import EXPORT_FORMAT, EXPORT_VERSION, ExportedSession, ExportHeader, PastMessage
+from protocol.params import decode
 from protocol.times import rfc3339
+
+ARCHIVED: Final = b"archive"
+"""What a sealed line of an archive is bound to: it says itself which message it is."""
 
 # What Chrome makes anew by itself; everything else of a profile is kept.
 _CACHES = frozenset(
@@ -40,7 +49,7 @@ async def back_up_session(service: Service, session_id: str) -> Path:
     """Write a stopped session into `backups/` of the state directory; return the archive's path.
 
     The archive (`.tar.gz`, 0600) holds `session.json`, `messages.jsonl` (which `wasupctl import`
-    reads) and `profile/` without its caches.
+    reads; encrypted line by line where the session is) and `profile/` without its caches.
 
     Cancelled, it stops between two files, and leaves nothing.
 
@@ -65,7 +74,8 @@ async def back_up_session(service: Service, session_id: str) -> Path:
     told = path.with_suffix(".messages")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        await service.store.read(lambda db: _write_messages(db, row, told))
+        seals = service.seals if row.settings.visible.enable_encryption else None
+        await service.store.read(lambda db: _write_messages(db, row, told, seals))
         await trio.to_thread.run_sync(_write, path, profile, {"session.json": described}, told)
     except OSError as error:
         raise RpcError(
@@ -77,7 +87,28 @@ async def back_up_session(service: Service, session_id: str) -> Path:
     return path
 
 
-def _write_messages(db: apsw.Connection, session: SessionRow, path: Path) -> None:
+def unseal_messages(seals: Seals, lines: Sequence[str]) -> list[PastMessage]:
+    """Read lines of an archive's encrypted messages. Raises INVALID_PARAMS."""
+    found = []
+    for number, line in enumerate(lines):
+        try:
+            text = seals.open(ARCHIVED, base64.b64decode(line, validate=True))
+        except binascii.Error:
+            text = None
+        if text is None:
+            path, problem = f"$.sealed[{number}]", "It cannot be decrypted"
+            raise RpcError(
+                "INVALID_PARAMS",
+                f"{path}: {problem}",
+                path=path,
+                problem=problem,
+                action="Put the key of that time into [encryption] key_file, as its last line; send SIGHUP.",
+            )
+        found.append(decode(PastMessage, text))
+    return found
+
+
+def _write_messages(db: apsw.Connection, session: SessionRow, path: Path, seals: Seals | None) -> None:
     """Write the session's messages as `wasupctl import` reads them, the oldest first."""
     count: int = db.execute("SELECT count(*) FROM messages WHERE session_id = ?", (session.id,)).get
     header = ExportHeader(
@@ -86,6 +117,7 @@ def _write_messages(db: apsw.Connection, session: SessionRow, path: Path) -> Non
         session=ExportedSession(id=session.id, name=session.name, phone_number=session.phone_number),
         exported_at=rfc3339(now_ms()),
         messages=count,
+        sealed=seals is not None,
     )
     rows = db.execute(
         f"SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.session_id = ? ORDER BY m.at, m.ref",  # noqa: S608
@@ -94,7 +126,10 @@ def _write_messages(db: apsw.Connection, session: SessionRow, path: Path) -> Non
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(msgspec.json.encode(header) + b"\n")
         for row in rows:
-            out.write(msgspec.json.encode(message_record(message_row(row))) + b"\n")
+            line = msgspec.json.encode(message_record(message_row(row)))
+            if seals is not None:
+                line = b'"%b"' % base64.b64encode(seals.seal(ARCHIVED, line))
+            out.write(line + b"\n")
 
 
 def _write(path: Path, profile: Path, texts: dict[str, bytes], told: Path) -> None:

@@ -112,6 +112,13 @@ class MetricsSettings:
 
 
 @attrs.frozen(kw_only=True)
+class EncryptionSettings:
+    """`[encryption]`: the file with the keys; None: the systemd credential, where there is one."""
+
+    key_file: Path | None
+
+
+@attrs.frozen(kw_only=True)
 class LogSettings:
     """`[log]`: what is logged, and how it is written."""
 
@@ -134,6 +141,7 @@ class Config:
     webhooks: WebhooksSettings
     backup: BackupSettings
     metrics: MetricsSettings
+    encryption: EncryptionSettings
     log: LogSettings
 
 
@@ -304,6 +312,7 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
         webhooks=_webhooks(values, env, source),
         backup=_table(BackupSettings, "backup", values),
         metrics=_table(MetricsSettings, "metrics", values),
+        encryption=EncryptionSettings(key_file=_place(values["encryption.key_file"], env)),
         log=_table(LogSettings, "log", values),
     )
 

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import msgspec
 
 from daemon.config import MessagesSettings
+from daemon.files import StoredFile
 from daemon.media import TakenFile, take
 from daemon.store.messages import Content
 from daemon.store.records import MessageRow
@@ -48,8 +49,8 @@ async def content_of(
     return Content(type=kind, text=text, options=options), None
 
 
-def outgoing(row: MessageRow, file: Path) -> Outgoing:
-    """Return a stored message as the page's sender takes it; `file` is where its file would be."""
+def outgoing(row: MessageRow, file: StoredFile) -> Outgoing:
+    """Return a stored message as the page's sender takes it; `file` is the one it would have."""
     is_media = row.type in MEDIA_KINDS
     content = dict(row.options)
     if row.type == "text":

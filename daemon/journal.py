@@ -10,7 +10,7 @@ import apsw
 import msgspec
 
 from daemon.contents import outgoing
-from daemon.media import MediaFiles
+from daemon.files import MediaFiles
 from daemon.store import Store, messages, outbox, sessions
 from daemon.store.events import append_event
 from daemon.store.messages import Content, Observed
@@ -247,18 +247,25 @@ class StoreJournal:
         rows = await self._store.write(job)
         if rows:
             reached("sending.recorded")
-        return [self._outgoing(row) for row in rows]
+        return self._sendable(rows)
 
     async def unsettled(self) -> Sequence[Outgoing]:
         rows = await self._store.read(lambda db: outbox.unsettled(db, self._session_id))
-        return [self._outgoing(row) for row in rows]
+        return self._sendable(rows)
 
     async def newest_message_s(self) -> int | None:
         newest_ms = await self._store.read(lambda db: messages.newest(db, self._session_id))
         return None if newest_ms is None else newest_ms // 1000
 
+    def _sendable(self, rows: Sequence[MessageRow]) -> list[Outgoing]:
+        """Return what can be sent; what says nothing because it cannot be decrypted has failed."""
+        for row in rows:
+            if not row.readable:
+                self.failed(row.id, "INTERNAL_ERROR", "What it says cannot be decrypted")
+        return [self._outgoing(row) for row in rows if row.readable]
+
     def _outgoing(self, row: MessageRow) -> Outgoing:
-        return outgoing(row, self._files.path(self._session_id, row.id))
+        return outgoing(row, self._files.outgoing(self._session_id, row.id))
 
     def _touch(self) -> int:
         at_ms = self._activity[self._session_id] = now_ms()

@@ -142,6 +142,10 @@ TABLES: Final = {
         "backups/ of the state directory. docs/backup.md says how one is put back."
     ),
     "metrics": "The daemon in figures, for Prometheus; clients have them by daemon.metrics as well.",
+    "encryption": (
+        "Messages and their files, encrypted on disk for the sessions whose enableEncryption is true. "
+        "docs/encryption.md says how; SIGHUP reads the keys again."
+    ),
     "log": "The daemon's own log, on standard error or in the journal.",
 }
 """Every table, in the order of the example file, and what it is about."""
@@ -377,6 +381,14 @@ KEYS: Final = (
         "Where they are served over HTTP, as /metrics. On a Unix socket callers need a role, as on the "
         "channel; a port can be asked by every program of this machine, so sessions with allowedUids or "
         "allowedGids are left out there. Empty: nowhere.",
+    ),
+    Key(
+        "encryption.key_file",
+        _PATH,
+        "",
+        "The keys, a line each: the first encrypts, all decrypt. `wasupd --new-key FILE` makes one. Mode "
+        "0600, owned by root or the daemon's user. Default: the systemd credential wasup-key, if any.",
+        shown='"/etc/wasup/key"',
     ),
     Key(
         "log.level",

@@ -12,14 +12,16 @@ import structlog
 import trio
 
 from daemon import config as configuration
-from daemon import listener, logs
+from daemon import keyfile, listener, logs
 from daemon.backups import Backups
 from daemon.config import Config
+from daemon.files import MediaFiles
 from daemon.handlers import handlers
 from daemon.heartbeat import answers
 from daemon.journal import now_ms
-from daemon.media import MediaFiles
 from daemon.outgoing import Limits
+from daemon.resealing import Resealing
+from daemon.seals import Seals
 from daemon.server import Server
 from daemon.service import Service, journal_of
 from daemon.store import Pending, Store, StoreError, messages, open_store, sessions
@@ -50,15 +52,17 @@ async def run(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_
     """Serve until SIGTERM, SIGINT or daemon.shutdown; `started` when clients are answered.
 
     Raises:
-        ListenError: the socket cannot be bound. StoreError: the store is refused.
+        ListenError: the socket cannot be bound. StoreError: the store is refused; `KeyMissing`, for want of
+            a key. ConfigError: the key file is refused.
     """
     _log.info("daemon_starting", version=version("wasup"), pid=os.getpid(), state_dir=str(config.state_dir))
     _log.info("sessions_permanent", timeout_minutes=0, cleanup_interval_minutes=0, never_expire=True)
+    seals = Seals(keyfile.load(config.encryption.key_file, os.environ))
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sock = listener.take_over(os.environ) or listener.bind(config.rpc.socket)
     try:
-        async with _bare_errors(), open_store(config.state_dir / "wasup.db") as store:
-            await _serve(config, store, sock, Notifier(os.environ), task_status)
+        async with _bare_errors(), open_store(config.state_dir / "wasup.db", seals=seals) as store:
+            await _serve(config, store, seals, sock, Notifier(os.environ), task_status)
     finally:
         sock.close()
     _log.info("daemon_stopped")
@@ -67,6 +71,7 @@ async def run(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_
 async def _serve(
     config: Config,
     store: Store,
+    seals: Seals,
     sock: listener.Listener,
     notifier: Notifier,
     task_status: trio.TaskStatus[None],
@@ -75,7 +80,8 @@ async def _serve(
     names: dict[str, str] = {}
     logs.session_names.set(names)  # before any task begins: each has a context of its own
     sessions_dir = config.state_dir / "sessions"
-    files = MediaFiles(sessions_dir)
+    files = MediaFiles(sessions_dir, seals)
+    resealing = Resealing(store, seals, files)
     backups = Backups(store, config.state_dir / "backups")
     await backups.load()
     tallies = Tallies()
@@ -98,7 +104,9 @@ async def _serve(
             backups=backups,
             nursery=nursery,
             activity=activity,
-            reload=lambda: _reload(config, server, webhooks),
+            reload=lambda: _reload(config, server, webhooks, resealing),
+            seals=seals,
+            resealing=resealing,
             webhooks=webhooks,
             tallies=tallies,
             connections=lambda: server.connections,
@@ -118,9 +126,11 @@ async def _serve(
         _log.info("startup_cleanup_began", sessions_dir=str(config.state_dir / "sessions"))
         _log.info("startup_cleanup_ended", orphans_killed=await fleet.end_orphans())
         _log_event(store, "daemon.started")
+        resealing.begin()
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)
         nursery.start_soon(_expire, config, store)
+        nursery.start_soon(resealing.run)
         if config.backup.interval_hours:
             nursery.start_soon(
                 backups.keep_making, config.backup.interval_hours * _HOUR_S, config.backup.keep
@@ -184,16 +194,20 @@ async def _reload_as_asked(service: Service, notifier: Notifier) -> None:
             _log.warning("webhooks_not_reloaded", error=str(error))
 
 
-async def _reload(config: Config, server: Server, webhooks: Webhooks) -> Config:
-    """Take what can be taken without a restart from the file again: `[access]`, `[log]` and `[webhooks]`.
+async def _reload(config: Config, server: Server, webhooks: Webhooks, resealing: Resealing) -> Config:
+    """Take what can be taken without a restart from the file again: `[access]`, `[log]`, the keys of
+    `[encryption]`, and `[webhooks]`.
 
     Raises:
-        ConfigError: the file is refused; the old values stay.
-        StoreFull, StoreError: the webhooks stay as they were; the rest has been taken.
+        ConfigError: the file, or the key file, is refused; the old values stay.
+        StoreFull, StoreError: new keys cannot be put on record, and nothing has been taken; or the webhooks
+            stay as they were, and the rest has been taken.
     """
     try:
         fresh = configuration.load(config.file, os.environ)
-    except configuration.ConfigError as error:
+        keys = await trio.to_thread.run_sync(keyfile.load, fresh.encryption.key_file, os.environ)
+        await resealing.replace_keys(keys)
+    except (configuration.ConfigError, RpcError) as error:
         _log.warning("config_refused", error=str(error))
         raise
     server.set_access(fresh.access)

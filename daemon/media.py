@@ -1,20 +1,24 @@
-"""Files that clients send: taken in before the message is accepted, kept until WhatsApp has them."""
+"""Files that clients send, taken in before their message is accepted."""
 
 import base64
 import binascii
 import hashlib
 import mimetypes
 import os
-import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
+import structlog
 import trio
 
 from protocol.errors import RpcError
 from protocol.models import MediaContent
+
+SEALED = ".sealed"
+
+_log = structlog.get_logger(__name__)
 
 # What a kind is taken for where neither the client nor the file's name says more.
 _USUAL = {
@@ -24,7 +28,6 @@ _USUAL = {
     "document": "application/octet-stream",
     "sticker": "image/webp",
 }
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _VOICE_NOTE = "audio/ogg; codecs=opus"
 
 
@@ -40,50 +43,6 @@ class TakenFile:
     def digest(self) -> str:
         """What tells these bytes from all others."""
         return hashlib.sha256(self.data).hexdigest()
-
-
-class MediaFiles:
-    """Files, 0600: of messages that wait (`sessions/ID/media/`), and that came (`sessions/ID/downloads/`)."""
-
-    def __init__(self, sessions_dir: Path) -> None:
-        self._sessions_dir = sessions_dir
-
-    def path(self, session_id: str, message_id: str) -> Path:
-        """Return where the message's file is, or would be: in the session's directory, whatever the id."""
-        name = (
-            message_id
-            if _FILE_NAME.fullmatch(message_id)
-            else hashlib.sha256(message_id.encode()).hexdigest()
-        )
-        return self._sessions_dir / session_id / "media" / name
-
-    async def keep(self, session_id: str, message_id: str, data: bytes) -> None:
-        """Write a file durably.
-
-        Raises:
-            STORE_FULL: there is no room; nothing is left of it.
-        """
-        await trio.to_thread.run_sync(_write, self.path(session_id, message_id), data)
-
-    async def keep_downloaded(self, session_id: str, key: str, data: bytes) -> None:
-        """Write the file of a message that came, durably. Raises STORE_FULL."""
-        await trio.to_thread.run_sync(_write, self._downloaded(session_id, key), data)
-
-    async def downloaded(self, session_id: str, key: str) -> bytes | None:
-        """Return the file of a message that came, None where it was not kept."""
-        try:
-            return await trio.Path(self._downloaded(session_id, key)).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def _downloaded(self, session_id: str, key: str) -> Path:
-        # Senders choose what keys look like; a digest is a file's name whatever they choose.
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._sessions_dir / session_id / "downloads" / digest
-
-    def drop(self, session_id: str, message_id: str) -> None:
-        """Remove the message's file, if there is one."""
-        self.path(session_id, message_id).unlink(missing_ok=True)
 
 
 async def take(kind: str, content: MediaContent, *, most_bytes: int, dirs: Sequence[Path]) -> TakenFile:
@@ -143,19 +102,3 @@ def _read(kind: str, path: Path, most_bytes: int, dirs: Sequence[Path]) -> bytes
 def _refusal(kind: str, field: str, problem: str) -> RpcError:
     path = f"$.{kind}.{field}"
     return RpcError("INVALID_PARAMS", f"{path}: {problem}", path=path, problem=problem)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.rename(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise RpcError("STORE_FULL", f"The file cannot be kept: {error.strerror}") from None

@@ -22,11 +22,13 @@ def read_secret(place: str, env: Mapping[str, str]) -> str:
         ValueError: it cannot be read, others may read it, or it holds no text; said without its content.
     """
     path = Path(place)
+    others = 0o077
     if not path.is_absolute():
         directory = env.get("CREDENTIALS_DIRECTORY")
         if not directory:
             raise ValueError(f"there is no credential {place}: systemd gave none (LoadCredential=)")
         path = Path(directory, place)
+        others = 0o037  # the service's user reads by an ACL, whose mask shows as the group's bits
     try:
         # O_NONBLOCK: opening a pipe would wait for its other end
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -36,7 +38,7 @@ def read_secret(place: str, env: Mapping[str, str]) -> str:
                 raise ValueError(f"{path} is not a regular file")
             if found.st_uid not in (0, os.geteuid()):
                 raise ValueError(f"{path} belongs to somebody else: make it the daemon's user's, or root's")
-            if found.st_mode & 0o077:
+            if found.st_mode & others:
                 raise ValueError(f"{path} is open to other users: `chmod 600` it")
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:

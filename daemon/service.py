@@ -11,8 +11,10 @@ import trio
 from daemon.access import Peer
 from daemon.backups import Backups
 from daemon.config import Config
+from daemon.files import MediaFiles
 from daemon.journal import StoreJournal, now_ms
-from daemon.media import MediaFiles
+from daemon.resealing import Resealing
+from daemon.seals import Seals
 from daemon.store import SessionRow, Store
 from daemon.tallies import Tallies
 from daemon.visibility import Visibility
@@ -47,6 +49,8 @@ class Service:
     nursery: trio.Nursery
     activity: dict[str, int]
     reload: Callable[[], Awaitable[Config]]
+    seals: Seals
+    resealing: Resealing
     webhooks: Webhooks
     tallies: Tallies
     connections: Callable[[], int]
@@ -73,6 +77,7 @@ class Service:
         self.visibility.note(row.id, row.settings.visible)
         if row.last_activity is not None:
             self.activity[row.id] = row.last_activity
+        self.files.seal(row.id, row.settings.visible.enable_encryption)
         return await self.fleet.add(
             row.id,
             self.rules(row.settings.visible),

@@ -5,8 +5,8 @@ their order, and nobody is told of one before it is durable. What must be durabl
 awaited.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import attrs
@@ -28,6 +28,16 @@ class ConnectionFacts:
     linked_at_ms: int | None = None  # when the QR was scanned: nothing older is caught up with
 
 
+class File(Protocol):
+    """A file that waits with its message."""
+
+    def open(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[bytes]]]:
+        """Give a function that reads the next piece (768 KiB; b"" at the end), or raises OSError."""
+
+    def drop(self) -> None:
+        """Remove it."""
+
+
 @attrs.frozen(kw_only=True)
 class Outgoing:
     """A message that waits to be sent; `message_id` was chosen when it was accepted."""
@@ -36,7 +46,7 @@ class Outgoing:
     to: str
     kind: str  # "text", "media", "location", "contact", "poll", "reaction"
     content: Mapping[str, object]  # what the bridge's sender of that kind takes
-    file: Path | None = None  # the bytes of a medium
+    file: File | None = None  # the bytes of a medium
     quoted_id: str | None = None
     mentions: tuple[str, ...] = ()
     attempts: int = 0  # how often a page has been given it before

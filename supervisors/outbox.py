@@ -127,10 +127,12 @@ class Outbox:
             # The outcome is not known: it stays unsettled, and the page is asked when it is back.
             _log.info("delivery_interrupted", session_id=self._session_id, error=type(error).__name__)
         except OSError as error:
-            self._journal.failed(message.message_id, "PAGE_ERROR", f"The file is gone: {error.strerror}")
+            self._journal.failed(
+                message.message_id, "PAGE_ERROR", f"The file cannot be read: {error.strerror}"
+            )
         finally:
             del self._under_way[message.message_id]
             if message.file is not None and (settled or message.message_id in self._acknowledged):
-                message.file.unlink(missing_ok=True)  # WhatsApp has it now
+                message.file.drop()  # WhatsApp has it now
             self._acknowledged.discard(message.message_id)
             self._wake.set()

@@ -37,6 +37,7 @@ _MOST_LINE_BYTES = 8 * 2**20
 _MOST_BATCH_BYTES = 4 * 2**20
 """What one message.import may have: well under the daemon's usual limit for a request."""
 
+_SEALED = re.compile(rb'"[A-Za-z0-9+/]+=*"\n')
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}", re.ASCII)
 
 
@@ -193,7 +194,7 @@ def import_(file: Path, /, *, session: str | None = None, at: At) -> None:
         source.seek(begin)
         with at.connect() as client:
             target, created = _target(client, header, session)
-            total = _give(client, target, _past(file, source, header))
+            total = _give(client, target, _past(file, source, header), sealed=header.sealed)
     result = {"sessionId": target["id"], "created": created, **total}
 
     def show() -> None:
@@ -232,9 +233,12 @@ def _past(file: Path, source: BinaryIO, header: ExportHeader) -> Iterator[bytes]
         if not line.endswith(b"\n"):
             raise Failure(f"{where}: cut off. The file is not complete.")
         try:
-            decode(PastMessage, line)
+            if not header.sealed:
+                decode(PastMessage, line)
         except RpcError as error:
             raise Failure(f"{where}: {error.message}. {error.details.get('action', '')}".rstrip()) from None
+        if header.sealed and not _SEALED.fullmatch(line):
+            raise Failure(f"{where}: not an encrypted message.")
         yield line[:-1]
     if count != header.messages:
         raise Failure(f"{file}: {count} of its {header.messages} messages are there: it is not complete.")
@@ -252,10 +256,11 @@ def _target(client: Client, header: ExportHeader, wanted: str | None) -> tuple[S
             raise
     else:
         return found, False
-    return client.call("session.create", id=own.id, name=own.name, within_s=QUERY_S), True
+    settings = {"enableEncryption": True} if header.sealed else {}
+    return client.call("session.create", id=own.id, name=own.name, settings=settings, within_s=QUERY_S), True
 
 
-def _give(client: Client, target: Session, lines: Iterator[bytes]) -> dict[str, int]:
+def _give(client: Client, target: Session, lines: Iterator[bytes], *, sealed: bool) -> dict[str, int]:
     """Give the messages to the daemon in batches, each of which is taken in as a whole or not at all."""
     total = {"imported": 0, "duplicates": 0}
     batch: list[msgspec.Raw] = []
@@ -265,7 +270,7 @@ def _give(client: Client, target: Session, lines: Iterator[bytes]) -> dict[str, 
         nonlocal batch_bytes
         if not batch:
             return
-        params = {"sessionId": target["id"], "messages": batch}
+        params = {"sessionId": target["id"], "sealed" if sealed else "messages": batch}
         answer = client.call("message.import", params, within_s=_IMPORT_S)
         for key in total:
             total[key] += answer[key]

@@ -84,6 +84,7 @@ def health(*, at: At) -> None:
                 ),
                 ("Browser", [f"{browser['path']}, {version}, {sandbox}" if browser.get("path") else "none"]),
                 ("Page library", [f"{page['library']} {page.get('version') or '(not installed)'}"]),
+                ("Encryption", [_encryption(found.get("encryption", {}))]),
                 ("Last backup", [local(found["lastBackup"]) if found.get("lastBackup") else "never"]),
             ]
         )
@@ -94,6 +95,15 @@ def health(*, at: At) -> None:
             at.out.cells(("Problem:", "red"), text.rstrip())
 
     at.result(found, show)
+
+
+def _encryption(found: dict[str, Any]) -> str:
+    if not found.get("keys"):
+        return "no key"
+    first, *older = found["keys"]
+    text = f"key {first}, {found['pending']} messages and files to be brought over"
+    spare = [key for key in older if key not in found["keysInUse"]]
+    return f"{text}; no longer needed: {', '.join(spare)}" if spare else text
 
 
 def metrics(*, at: At) -> None:

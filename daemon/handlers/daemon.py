@@ -10,13 +10,14 @@ import trio
 from daemon.config import ConfigError
 from daemon.dispatch import Call, Reply
 from daemon.service import Service
-from daemon.store import history, messages
+from daemon.store import history, messages, sealing
 from protocol.errors import ERRORS, RpcError
 from protocol.models import (
     SESSION_STATUSES,
     Health,
     HealthBrowser,
     HealthConfig,
+    HealthEncryption,
     HealthPage,
     HealthStore,
     MetricsResult,
@@ -57,6 +58,7 @@ async def health(service: Service, call: Call, _params: NoParams) -> Health:
         ),
         page=HealthPage(library=library.NAME, version=service.fleet.library_version),
         last_backup=_time(service.backups.last_ms),
+        encryption=await _encryption(service),
         problems=problems,
     )
 
@@ -76,6 +78,23 @@ async def _store(service: Service, *, size: int, free: int) -> HealthStore:
         oldest_message=_time(oldest),
         free_bytes=free,
         checking=service.store.checking,
+    )
+
+
+async def _encryption(service: Service) -> HealthEncryption:
+    first = service.seals.first
+
+    def found(db: apsw.Connection) -> tuple[int, bool]:
+        rows = sealing.pending(db, first.id if first else None)
+        return sum(rows.values()), sealing.clear_text_left(db)
+
+    rows, clear_text_left = await service.store.read(found)
+    used = service.resealing.keys_in_use
+    return HealthEncryption(
+        keys=tuple(key.id.hex() for key in service.seals.keys),
+        keys_in_use=used,
+        pending=rows + service.resealing.files_left,
+        clear_text_left=clear_text_left,
     )
 
 
@@ -176,7 +195,8 @@ async def reload_config(service: Service, _call: Call, _params: NoParams) -> Rel
             "INVALID_PARAMS", str(error), action="Correct the file; the old values stay."
         ) from None
     return ReloadResult(
-        file=None if fresh.file is None else str(fresh.file), reloaded=("access", "log", "webhooks")
+        file=None if fresh.file is None else str(fresh.file),
+        reloaded=("access", "encryption", "log", "webhooks"),
     )
 
 

@@ -110,10 +110,9 @@ def _not_made(error: StoreError) -> RpcError:
 
 async def import_(service: Service, _call: Call, params: MessageImportParams) -> MessageImportResult:
     service.session(params.session_id)
-    imported = await service.store.write(
-        lambda db: history.take_in(db, params.session_id, params.messages, now_ms())
-    )
-    _log.info(
-        "messages_imported", session_id=params.session_id, imported=imported, given=len(params.messages)
-    )
-    return MessageImportResult(imported=imported, duplicates=len(params.messages) - imported)
+    given = [*params.messages]
+    if params.sealed:
+        given += await trio.to_thread.run_sync(archives.unseal_messages, service.seals, params.sealed)
+    imported = await service.store.write(lambda db: history.take_in(db, params.session_id, given, now_ms()))
+    _log.info("messages_imported", session_id=params.session_id, imported=imported, given=len(given))
+    return MessageImportResult(imported=imported, duplicates=len(given) - imported)

@@ -20,7 +20,7 @@ from daemon.dispatch import Call
 from daemon.handlers.webhooks import check_settings
 from daemon.journal import now_ms
 from daemon.service import Service
-from daemon.store import SessionRow, session_record
+from daemon.store import SessionRow, sealing, session_record
 from daemon.store import sessions as table
 from daemon.store.events import append_event
 from daemon.visibility import admitted
@@ -65,7 +65,7 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
     limits = service.config.sessions
     settings = StoredSettings()
     if params.settings is not None:
-        settings = _merged(settings, params.settings)
+        settings = _merged(service, settings, params.settings)
         _check_lists(call.peer, settings.visible)
 
     def job(db: apsw.Connection) -> SessionRow:
@@ -85,6 +85,7 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
             owner_uid=call.peer.uid,
         )
         service.visibility.note(session_id, settings.visible)  # before anybody is told of it
+        _use_key(service, db)
         return row
 
     async def carry_out() -> Session:
@@ -147,12 +148,13 @@ async def update(service: Service, call: Call, params: SessionUpdateParams) -> S
         if params.description is not UNSET:
             changes["description"] = params.description
         if params.settings is not UNSET:
-            changes["settings"] = settings = _merged(row.settings, params.settings)
+            changes["settings"] = settings = _merged(service, row.settings, params.settings)
             if admitted(settings.visible) != admitted(row.settings.visible):
                 _check_may_share(call.peer, row)
                 _check_lists(call.peer, settings.visible)
         at_ms = now_ms()
         row = table.update(db, session.id, at_ms, **changes)
+        _use_key(service, db)
         data = SessionData(name=row.name)
         append_event(db, type="session.updated", session_id=session.id, at_ms=at_ms, data=data)
         return row
@@ -163,20 +165,36 @@ async def update(service: Service, call: Call, params: SessionUpdateParams) -> S
         session.preferences = service.preferences(row.settings.visible)
         service.visibility.note(row.id, row.settings.visible)
         service.names[row.id] = row.name
+        service.files.seal(row.id, row.settings.visible.enable_encryption)
         if params.settings is not UNSET:
+            service.resealing.wake()
             await service.webhooks.refresh()
         return row
 
     return await _record(service, await service.see_through(carry_out))
 
 
+def _use_key(service: Service, db: apsw.Connection) -> None:
+    if service.seals.first is not None:
+        sealing.use_key(db, service.seals.first.id)
+
+
 # What a promise of safety must not be: accepted, and not kept. Each goes when its feature comes.
-_NOT_YET = ("proxy", "enableEncryption")
+_NOT_YET = ("proxy",)
 
 
-def _merged(settings: StoredSettings, patch: SettingsPatch) -> StoredSettings:
-    """Return the settings with the patch put over them. Raises INVALID_PARAMS for what has no effect yet."""
+def _merged(service: Service, settings: StoredSettings, patch: SettingsPatch) -> StoredSettings:
+    """Return the settings with the patch put over them. Raises INVALID_PARAMS for what has no effect."""
     merged = merge(settings, patch)
+    if merged.visible.enable_encryption and service.seals.first is None:
+        path, problem = "$.settings.enableEncryption", "The daemon has no key to encrypt with"
+        raise RpcError(
+            "INVALID_PARAMS",
+            f"{path}: {problem}",
+            path=path,
+            problem=problem,
+            action="Make one with `wasupd --new-key FILE`, name it in [encryption] key_file, send SIGHUP.",
+        )
     usual, wished = msgspec.to_builtins(SessionSettings()), msgspec.to_builtins(merged.visible)
     for name in _NOT_YET:
         if wished[name] != usual[name]:
@@ -338,6 +356,7 @@ async def remove(service: Service, session_id: str) -> None:
     service.fleet.forget(session_id)
     service.activity.pop(session_id, None)
     service.names.pop(session_id, None)
+    service.files.seal(session_id, False)
     await service.fleet.remove_files(session_id)
 
 

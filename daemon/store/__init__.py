@@ -4,7 +4,7 @@
 its jobs and queries are made of.
 """
 
-from .errors import StoreClosed, StoreError, StoreFull
+from .errors import KeyMissing, StoreClosed, StoreError, StoreFull
 from .log import EventLog, Subscription
 from .records import Event, MessageRow, SessionRow, message_record, session_record
 from .store import Store, open_store
@@ -13,6 +13,7 @@ from .writer import Pending
 __all__ = [
     "Event",
     "EventLog",
+    "KeyMissing",
     "MessageRow",
     "Pending",
     "SessionRow",

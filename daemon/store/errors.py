@@ -6,13 +6,30 @@ whoever asked on behalf of a client passes it on as it is.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from protocol.errors import RpcError
 
-__all__ = ["StoreClosed", "StoreError", "StoreFull"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["KeyMissing", "StoreClosed", "StoreError", "StoreFull"]
 
 
 class StoreError(Exception):
     """The store cannot be opened, read or written; the text says which file, why, and what to do."""
+
+
+class KeyMissing(StoreError):
+    """The store holds what was encrypted with a key that is not there: it is left as it is."""
+
+    def __init__(self, path: Path, missing: Sequence[str], given: Sequence[str]) -> None:
+        have = f"the key file has {', '.join(given)}" if given else "no key file is configured"
+        super().__init__(
+            f"{path}: encrypted with the key {', '.join(missing)}, and {have}. Nothing was changed. "
+            "Put that key into a line of [encryption] key_file (the first line encrypts, all decrypt)."
+        )
 
 
 class StoreFull(RpcError):

@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 
 from protocol.errors import RpcError
 
 from .records import MESSAGE_COLUMNS, Event, MessageRow, Snapshot, event, message_row, to_json
+from .sealing import OPENED_EVENT, put_event, wants
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import apsw
-    import msgspec
 
     from protocol.models import EventType
 
@@ -58,12 +59,19 @@ def append_message_event(
     message: MessageRow,
     at_ms: int,
     more: dict[str, Any] | None = None,
+    said: dict[str, Any] | None = None,
 ) -> int:
     """Append an event of a message as its row is now; return its seq.
 
-    `more` goes into the event's data beside `message` (`recovered`, for one); it must hold no content.
+    `more` goes into the event's data beside `message` (`recovered`, for one); it must hold no content. What
+    somebody said goes into `said` instead, which is sealed where the session wants that.
     """
-    return _append(db, type, message.session_id, at_ms, Snapshot.of(message, more), message.ref)
+    sealing = said is not None and wants(db, message.session_id)
+    snapshot = Snapshot.of(message, more if said is None or sealing else said)
+    seq = _append(db, type, message.session_id, at_ms, snapshot, message.ref)
+    if sealing:
+        put_event(db, seq, msgspec.json.encode(said))
+    return seq
 
 
 def _append(
@@ -132,14 +140,14 @@ def _select(
         bindings.append(to_json([*sessions]))
     bindings.append(limit)
     found: list[tuple[Any, ...]] = db.execute(
-        f"""SELECT e.seq, e.at, e.type, e.session_id, e.data, {MESSAGE_COLUMNS}
+        f"""SELECT e.seq, e.at, e.type, e.session_id, e.data, {OPENED_EVENT}, {MESSAGE_COLUMNS}
             FROM events e LEFT JOIN messages m ON m.ref = e.message
             WHERE {" AND ".join(where)} ORDER BY e.seq LIMIT ?""",  # noqa: S608  no value is put into the text
         bindings,
     ).fetchall()
     return tuple(
-        event(seq, at, kind, session_id, data, None if message[0] is None else message_row(message))
-        for seq, at, kind, session_id, data, *message in found
+        event(seq, at, kind, session_id, data, None if message[0] is None else message_row(message), said)
+        for seq, at, kind, session_id, data, said, *message in found
     )
 
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 import apsw
 import structlog
 
-from .errors import StoreError
+from daemon.seals import Seals
+
+from .errors import KeyMissing, StoreError
 from .migrations import migrate, scripts
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ APPLICATION_ID: Final = 0x77617375  # "wasu", in the header of every store
 _MAGIC: Final = b"SQLite format 3\x00"
 _BUSY_MS: Final = 5000
 _IN_USE: Final = "in use by process"
+NO_SEALS: Final = Seals()
 _STEPS: Final = 100_000  # of SQLite's, between two looks at whether a check is still wanted
 
 
@@ -86,12 +89,13 @@ class FileLock:
             os.close(self._fd)
 
 
-def prepare(path: Path, background_bytes: float = float("inf")) -> FileLock:
+def prepare(path: Path, background_bytes: float = float("inf"), seals: Seals = NO_SEALS) -> FileLock:
     """Make `path` a store of this version, ready for `connect_writer`, and hold its lock.
 
     Directories that are missing are made (0700). All pages are read when the last user did not close it; a
     file from `background_bytes` on may be left `unchecked`: then `check_pages` comes before the first write.
-    Raises `StoreError`: held by another process, not a store, made by a newer version, corrupt, unreadable.
+    Raises `StoreError`: held by another process, not a store, made by a newer version, corrupt, unreadable;
+    `KeyMissing` where it holds what none of the keys opens.
     """
     try:
         _make_directory(path.parent)
@@ -106,6 +110,8 @@ def prepare(path: Path, background_bytes: float = float("inf")) -> FileLock:
             lock.unchecked = large and _is_current(path)
             if not lock.unchecked:
                 check_pages(path)
+        if path.stat().st_size:
+            _refuse_other_keys(path, seals)
         path.chmod(0o600)
         lock.mark_in_use()
         if not lock.unchecked:
@@ -187,6 +193,16 @@ def _refuse_newer(path: Path, version: int) -> None:
             f"{path}: written by a newer version of the daemon (schema {version}, this one knows {known}). "
             "Install that version again, or put a backup from before the upgrade in its place."
         )
+
+
+def _refuse_other_keys(path: Path, seals: Seals) -> None:
+    """Raise `KeyMissing` if what the store holds may need a key that is not there."""
+    if _ask(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'seal_keys'") != "1":
+        return  # written before there was encryption
+    used = str(_ask(path, "SELECT coalesce(group_concat(hex(id)), '') FROM seal_keys")).lower().split(",")
+    missing = [key_id for key_id in used if key_id and seals.find(bytes.fromhex(key_id)) is None]
+    if missing:
+        raise KeyMissing(path, missing, [key.id.hex() for key in seals.keys])
 
 
 def check_pages(path: Path, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -276,14 +292,16 @@ def _configure(db: apsw.Connection) -> None:
     db.pragma("synchronous", "FULL")
     db.pragma("foreign_keys", True)
     db.pragma("temp_store", "MEMORY")
+    db.pragma("secure_delete", True)  # what was in clear, or is to be forgotten, does not stay in free pages
     db.pragma("journal_size_limit", 64 * 1024 * 1024)
 
 
-def connect_writer(path: Path) -> apsw.Connection:
+def connect_writer(path: Path, seals: Seals = NO_SEALS) -> apsw.Connection:
     """The one connection that writes: WAL, a commit is on the disk when it returns (`synchronous=FULL`)."""
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         _configure(db)
+        seals.teach(db)
     except BaseException:
         db.close()
         raise
@@ -295,13 +313,14 @@ def keep_as_it_is(db: apsw.Connection, wanted: bool) -> None:
     db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted)
 
 
-def connect_reader(path: Path) -> apsw.Connection:
+def connect_reader(path: Path, seals: Seals = NO_SEALS) -> apsw.Connection:
     """A connection that only reads; what it reads does not wait for the writer, nor the writer for it."""
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         db.set_busy_timeout(_BUSY_MS)
         db.pragma("query_only", True)
         db.pragma("temp_store", "MEMORY")
+        seals.teach(db)
     except BaseException:
         db.close()
         raise

@@ -18,6 +18,7 @@ from protocol.models import MESSAGE_STATUSES, Media
 from .chats import chat_of, find_chat
 from .events import append_message_event
 from .records import MESSAGE_COLUMNS, MessageRow, message_row, to_json
+from .sealing import Cells, cells, put, wants
 from .volume import note_sent
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ _EVENT: Final[Mapping[str, EventType]] = {
 
 @attrs.frozen(slots=True, kw_only=True)
 class Content:
-    """What a message says. `payload` is what the page needs to send it and no list shows, as JSON."""
+    """What a message says."""
 
     type: str = "text"
     text: str | None = None
@@ -66,14 +67,11 @@ class Content:
     quoted_id: str | None = None
     mentions: tuple[str, ...] = ()
     options: Mapping[str, Any] = attrs.Factory(dict)
-    payload: bytes | None = None
 
     def digest(self) -> bytes:
         """Return what tells this content from every other."""
         fields = (self.type, self.text, self.media, self.quoted_id, self.mentions, self.options)
-        return hashlib.sha256(
-            msgspec.json.encode(fields, order="deterministic") + b"\n" + (self.payload or b"")
-        ).digest()
+        return hashlib.sha256(msgspec.json.encode(fields, order="deterministic") + b"\n").digest()
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -152,16 +150,26 @@ def _observe(
     )
 
 
-def insert(db: apsw.Connection, session_id: str, content: Content, **columns: Any) -> MessageRow | None:
-    """Insert a row (its name, its media and the rest from `content`); None if it is there already."""
+def insert(
+    db: apsw.Connection, session_id: str, content: Content, *, digest: bytes | None = None, **columns: Any
+) -> MessageRow | None:
+    """Insert a row (its name, its media and the rest from `content`); None if it is there already.
+
+    `digest` is the content's, where an idempotency key will have to be compared.
+    """
+    said = Cells(
+        text=content.text,
+        media=to_json(content.media),
+        mentions=to_json(content.mentions or None),
+        options=to_json(content.options or None),
+        content_hash=digest,
+    )
+    sealing = wants(db, session_id)
     values = {
         "session_id": session_id,
         "type": content.type,
-        "text": content.text,
-        "media": to_json(content.media),
         "quoted_id": content.quoted_id,
-        "mentions": to_json(content.mentions or None),
-        "options": to_json(content.options or None),
+        **({} if sealing else msgspec.structs.asdict(said)),
         **columns,
     }
     ref = db.execute(
@@ -171,8 +179,8 @@ def insert(db: apsw.Connection, session_id: str, content: Content, **columns: An
     ).get
     if ref is None:
         return None
-    if content.payload is not None:
-        db.execute("INSERT INTO payloads (message, content) VALUES (?, ?)", (ref, content.payload))
+    if sealing:  # with its number, which is known only now
+        put(db, session_id, ref, said)
     return by_ref(db, ref)
 
 
@@ -320,10 +328,9 @@ def edited(db: apsw.Connection, session_id: str, message_id: str, text: str, at_
     row = find(db, session_id, message_id)
     if row is None or row.text == text:
         return None
-    db.execute(
-        "UPDATE messages SET text = ?, edited_at = ?, updated_at = ? WHERE ref = ?",
-        (text, at_ms, at_ms, row.ref),
-    )
+    said = cells(db, row.ref) or Cells()
+    put(db, session_id, row.ref, msgspec.structs.replace(said, text=text))
+    db.execute("UPDATE messages SET edited_at = ?, updated_at = ? WHERE ref = ?", (at_ms, at_ms, row.ref))
     return _changed(db, row, "message.edited", at_ms)
 
 
@@ -344,15 +351,17 @@ def noted(
 ) -> MessageRow | None:
     """Tell something of a message that its row does not hold: a reaction, a vote; None if it is not known."""
     row = find(db, session_id, message_id)
-    return None if row is None else _changed(db, row, kind, at_ms, more)
+    if row is None:
+        return None
+    bump(db, session_id, at_ms)
+    append_message_event(db, type=kind, message=row, at_ms=at_ms, said=more)
+    return row
 
 
-def _changed(
-    db: apsw.Connection, row: MessageRow, kind: EventType, at_ms: int, more: dict[str, Any] | None = None
-) -> MessageRow:
+def _changed(db: apsw.Connection, row: MessageRow, kind: EventType, at_ms: int) -> MessageRow:
     bump(db, row.session_id, at_ms)
     row = by_ref(db, row.ref)
-    append_message_event(db, type=kind, message=row, at_ms=at_ms, more=more)
+    append_message_event(db, type=kind, message=row, at_ms=at_ms)
     return row
 
 

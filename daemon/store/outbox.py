@@ -14,6 +14,7 @@ from .chats import chat_of, same_chat
 from .events import append_message_event
 from .messages import Content, bump, by_ref, find, get, insert, require
 from .records import MESSAGE_COLUMNS, MessageRow, message_row, to_json
+from .sealing import cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,6 @@ __all__ = [
     "mark_sending",
     "next_queued",
     "next_retry_at",
-    "payload",
     "queue_length",
     "requeue",
     "resolve_key",
@@ -66,11 +66,12 @@ def enqueue(
     if idempotency_key is not None:
         digest = content.digest()
         known = db.execute(
-            "SELECT ref, chat, content_hash FROM messages WHERE session_id = ? AND idempotency_key = ?",
+            "SELECT ref, chat FROM messages WHERE session_id = ? AND idempotency_key = ?",
             (session_id, idempotency_key),
         ).fetchone()
         if known is not None:
-            if known[1:] != (chat, digest):
+            said = cells(db, known[0])
+            if known[1] != chat or said is None or said.content_hash != digest:
                 raise RpcError("IDEMPOTENCY_CONFLICT")
             return by_ref(db, known[0]), False
     if queue_limit is not None and queue_length(db, session_id) >= queue_limit:
@@ -93,7 +94,7 @@ def enqueue(
         created_at=at_ms,
         updated_at=at_ms,
         idempotency_key=idempotency_key,
-        content_hash=digest,
+        digest=digest,
     )
     if row is None:
         raise ValueError("the message id is taken")
@@ -150,12 +151,6 @@ def next_retry_at(db: apsw.Connection, session_id: str) -> int | None:
         (session_id,),
     ).get
     return due
-
-
-def payload(db: apsw.Connection, ref: int) -> bytes | None:
-    """Return what the page needs to send the message and its row does not hold."""
-    found: bytes | None = db.execute("SELECT content FROM payloads WHERE message = ?", (ref,)).get
-    return found
 
 
 def mark_sending(db: apsw.Connection, ref: int, at_ms: int) -> MessageRow | None:

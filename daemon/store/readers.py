@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from daemon.seals import Seals
+
 __all__ = ["Readers"]
 
 T = TypeVar("T")
@@ -22,8 +24,9 @@ T = TypeVar("T")
 class Readers:
     """Up to `limit` questions are read at once, others wait their turn."""
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, seals: Seals) -> None:
         self._path = path
+        self._seals = seals
         self._limiter = trio.CapacityLimiter(limit)
         self._idle: list[apsw.Connection] = []
         self._closed = False
@@ -36,7 +39,7 @@ class Readers:
         if self._closed:
             raise StoreClosed
         try:
-            db = self._idle.pop() if self._idle else connect_reader(self._path)
+            db = self._idle.pop() if self._idle else connect_reader(self._path, self._seals)
         except apsw.Error as error:
             raise StoreError(f"{self._path}: cannot be opened for reading: {error}") from error
         try:

@@ -26,6 +26,8 @@ from protocol.models import (
 )
 from protocol.times import rfc3339
 
+from .sealing import OPENED, opened, opened_event
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -157,21 +159,36 @@ class MessageRow:
     deleted_at: int | None
     created_at: int
     updated_at: int
+    readable: bool = True
+    """Whether what it says could be decrypted; where not, it says nothing."""
 
 
-MESSAGE_COLUMNS: Final = """m.ref, m.session_id, m.id, m.key, m.chat, m.chat_id, m.direction, m.origin,
+UNREADABLE: Final = {"unreadable": True}
+"""The details of a message that could not be decrypted."""
+
+MESSAGE_COLUMNS: Final = f"""m.ref, m.session_id, m.id, m.key, m.chat, m.chat_id, m.direction, m.origin,
     m.sender, m.recipient, m.type, m.text, m.media, m.quoted_id, m.mentions, m.options, m.status, m.error,
     m.attempts, m.retry_at, m.at, m.timestamp, m.edited_at, m.deleted_at,
-    m.created_at, m.updated_at"""
+    m.created_at, m.updated_at, {OPENED}"""
 
 
 def message_row(values: Sequence[Any]) -> MessageRow:
     """Return the row for the values of MESSAGE_COLUMNS."""
     row = list(values)
+    content = row.pop()
+    readable = True
+    if content is not None:
+        said = opened(content)
+        if said is not None:
+            row[11], row[12], row[14], row[15] = said.text, said.media, said.mentions, said.options
+        readable = said is not None
     row[12] = None if row[12] is None else _media.decode(row[12])
     row[14] = () if row[14] is None else _names.decode(row[14])
     row[15] = {} if row[15] is None else _object.decode(row[15])
+    if not readable:
+        row[15] = UNREADABLE
     row[17] = None if row[17] is None else _error.decode(row[17])
+    row.append(readable)
     return MessageRow(*row)
 
 
@@ -264,14 +281,21 @@ class Event:
 
 
 def event(
-    seq: int, at_ms: int, kind: EventType, session_id: str | None, data: str, message: MessageRow | None
+    seq: int,
+    at_ms: int,
+    kind: EventType,
+    session_id: str | None,
+    data: str,
+    message: MessageRow | None,
+    content: bytes | None = None,
 ) -> Event:
-    """Return an event for its row, and for its message's where it is of one."""
+    """Return an event for its row, and its message's where it is of one; `content`: see `OPENED_EVENT`."""
     if message is None:
         raw = data.encode()
     else:
         then = _snapshot.decode(data)
-        raw = _encode({"message": _message(message, then), **then.more})
+        more = then.more if content is None else opened_event(content)
+        raw = _encode({"message": _message(message, then), **more})
     return Event(
         EventRecord(
             seq=seq, type=kind, session_id=session_id, timestamp=rfc3339(at_ms), data=msgspec.Raw(raw)

@@ -10,12 +10,13 @@ import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+import apsw
 import structlog
 import trio
 
 from .copies import copy_store
 from .errors import StoreError
-from .files import FileLock, check_pages, connect_writer, keep_as_it_is, prepare
+from .files import NO_SEALS, FileLock, check_pages, connect_reader, connect_writer, keep_as_it_is, prepare
 from .log import RING_EVENTS, Committed, EventLog
 from .readers import Readers
 from .writer import Pending, Writer
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    import apsw
+    from daemon.seals import Seals
 
 __all__ = ["CHECK_IN_BACKGROUND_BYTES", "Store", "open_store"]
 
@@ -100,6 +101,15 @@ class Store:
         """Write a copy of one moment to a new file, while the store is in use; see `copy_store`."""
         return await trio.to_thread.run_sync(copy_store, self.path, target)
 
+    async def write_anew(self) -> None:
+        """Write the whole file anew: nothing that was overwritten or deleted is left in it, nor in its log.
+
+        Takes as much room again as the store, and in the temporary directory too. Writes wait meanwhile,
+        reads do not. Cancelled, the file is as it was. Raises `StoreFull`, `StoreError`.
+        """
+        await self._writer.alone(_write_anew)
+        await trio.to_thread.run_sync(_empty_log, self.path)
+
 
 @asynccontextmanager
 async def open_store(
@@ -111,19 +121,21 @@ async def open_store(
     close_s: float = 5.0,
     ring_events: int = RING_EVENTS,
     background_bytes: int = CHECK_IN_BACKGROUND_BYTES,
+    seals: Seals = NO_SEALS,
 ) -> AsyncIterator[Store]:
     """Open the store at `path` (made if missing: file 0600, directories 0700) for as long as the block lasts.
 
     Raises `StoreError` for a file that is refused: in use, damaged, newer than this daemon, no store at
-    all; it is left as it is. A file found to be damaged later raises it from the block, which is cancelled.
+    all, encrypted with a key that is not among `seals` (`KeyMissing`); it is left as it is. A file found to
+    be damaged later raises it from the block, which is cancelled.
     At the end, or when cancelled, what is queued is committed first, for at most `close_s` seconds.
     A file from `background_bytes` on that was not closed in order is checked while it is read from; writes
     wait until it has passed, and damage that is found raises as above, before anything was written.
     `retry_s` is how often a full disk is tried again. What the block raises comes out in an exception group
     (a nursery).
     """
-    lock, db = await trio.to_thread.run_sync(_open, path, background_bytes)
-    pool = Readers(path, readers)
+    lock, db = await trio.to_thread.run_sync(_open, path, background_bytes, seals)
+    pool = Readers(path, readers, seals)
     events = EventLog(pool.read, ring_events)
     writer = Writer(
         str(path), db, events.collect, events.publish, write_limit, retry_s=retry_s, close_s=close_s
@@ -171,15 +183,39 @@ def _is_wanted() -> bool:
     return True
 
 
-def _open(path: Path, background_bytes: int) -> tuple[FileLock, apsw.Connection]:
-    lock = prepare(path, background_bytes)
+def _open(path: Path, background_bytes: int, seals: Seals) -> tuple[FileLock, apsw.Connection]:
+    lock = prepare(path, background_bytes, seals)
     try:
-        db = connect_writer(path)
+        db = connect_writer(path, seals)
         keep_as_it_is(db, lock.unchecked)
     except BaseException:
         lock.release(clean=False)
         raise
     return lock, db
+
+
+def _write_anew(db: apsw.Connection) -> None:
+    db.pragma("temp_store", "FILE")  # the copy is as large as the store
+    db.set_progress_handler(lambda: not _is_wanted(), 100_000)
+    try:
+        db.execute("VACUUM")
+    except apsw.InterruptError:
+        trio.from_thread.check_cancelled()
+    finally:
+        db.set_progress_handler(None)
+        db.pragma("temp_store", "MEMORY")
+
+
+def _empty_log(path: Path) -> None:
+    """Copy the log into the file and cut it off. Raises `StoreError` where somebody reads for too long."""
+    db = connect_reader(path)
+    try:
+        db.pragma("user_version")  # before it has read, a connection knows of no log
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except apsw.Error as error:
+        raise StoreError(f"{path}: the write-ahead log cannot be emptied: {error}") from error
+    finally:
+        db.close()
 
 
 def _close(pool: Readers, db: apsw.Connection, lock: FileLock, clean: bool) -> None:

@@ -172,6 +172,22 @@ class Writer(Generic[Found]):
             self._wake.set()
         return pending
 
+    async def alone(self, work: Callable[[apsw.Connection], None]) -> None:
+        """Do what no transaction may hold, between two of them, once it may be written.
+
+        Raises `StoreFull`, `StoreError` where the disk refuses it. Cancelled, it waits for `work` to end.
+        """
+        if self.held:
+            await self._released.wait()
+        if self._closing:
+            raise StoreClosed
+        try:
+            await trio.to_thread.run_sync(work, self.db, limiter=self._limiter)
+        except _TROUBLE as error:
+            if isinstance(error, apsw.FullError):
+                raise StoreFull from None
+            raise StoreError(f"{self.path}: cannot be written: {error}") from error
+
     def release(self) -> None:
         """Begin to commit what was held back."""
         self.held = False

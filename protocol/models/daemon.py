@@ -127,6 +127,21 @@ class HealthPage(Record, frozen=True, kw_only=True):
     version: str | None = None
 
 
+class HealthEncryption(Record, frozen=True, kw_only=True):
+    """Encryption at rest. Keys are named by their ids, which tell nothing of them.
+
+    `keys` are those of the key file, the one that encrypts first; `keys_in_use` those that what is stored
+    still needs: another may be taken out of the file. `pending` messages and files are still to be encrypted,
+    decrypted, or encrypted anew. `clear_text_left`: what was encrypted later may still be in clear in unused
+    parts of the store's file, which is about to be written anew.
+    """
+
+    keys: tuple[str, ...] = ()
+    keys_in_use: tuple[str, ...] = ()
+    pending: int = 0
+    clear_text_left: bool = False
+
+
 class Problem(Record, frozen=True, kw_only=True):
     """Something that needs an administrator."""
 
@@ -148,6 +163,7 @@ class Health(Record, frozen=True, kw_only=True):
     browser: HealthBrowser
     page: HealthPage
     last_backup: Time | None = None
+    encryption: HealthEncryption = HealthEncryption()
     problems: tuple[Problem, ...] = ()
 
 

@@ -90,20 +90,25 @@ class ExportedSession(Params, frozen=True, kw_only=True):
 
 
 class ExportHeader(Params, frozen=True, kw_only=True):
-    """The first line of an export; `messages` is how many lines follow."""
+    """The first line of an export; `messages` is how many lines follow.
+
+    `sealed`: each is a string of base64, which only a daemon with the key can read.
+    """
 
     format: Literal["wasup-export"]
     version: int
     session: ExportedSession
     exported_at: Time
     messages: Annotated[int, Meta(ge=0)]
+    sealed: bool = False
 
 
 class MessageImportParams(Params, frozen=True, kw_only=True):
-    """What message.import is given, the oldest message first."""
+    """What message.import is given, the oldest message first; `sealed` are an encrypted archive's lines."""
 
     session_id: SessionRef
-    messages: Annotated[tuple[PastMessage, ...], Meta(min_length=1, max_length=IMPORT_BATCH)]
+    messages: Annotated[tuple[PastMessage, ...], Meta(max_length=IMPORT_BATCH)] = ()
+    sealed: Annotated[tuple[str, ...], Meta(max_length=IMPORT_BATCH)] = ()
 
 
 class MessageImportResult(Record, frozen=True, kw_only=True):

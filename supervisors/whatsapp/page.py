@@ -9,7 +9,6 @@ import json
 import math
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import attrs
@@ -19,7 +18,7 @@ import trio
 from protocol.errors import ERRORS, RpcError
 from supervisors.chrome.errors import CallTimeout, ChromeError
 from supervisors.chrome.tab import Tab
-from supervisors.journal import ConnectionFacts, Outgoing
+from supervisors.journal import ConnectionFacts, File, Outgoing
 from supervisors.whatsapp import news
 from supervisors.whatsapp.library import BINDING
 from supervisors.whatsapp.pace import Pace
@@ -204,11 +203,11 @@ class WhatsAppPage:
             case _:
                 return Failure(name="Error", message="the page gave no usable answer", code=None)
 
-    async def _hold(self, token: str, file: Path) -> Failure | None:
+    async def _hold(self, token: str, file: File) -> Failure | None:
         """Bring a file into the page, piece by piece; return what went wrong in the page."""
         answer = await self._call("release", {"token": token}, timeout_s=CALL_TIMEOUT_S)
-        async with await trio.open_file(file, "rb") as source:
-            while not isinstance(answer, Failure) and (piece := await source.read(PIECE_BYTES)):
+        async with file.open() as read:
+            while not isinstance(answer, Failure) and (piece := await read()):
                 argument = {"token": token, "data": base64.b64encode(piece).decode()}
                 answer = await self._call("hold", argument, timeout_s=CALL_TIMEOUT_S)
         return answer if isinstance(answer, Failure) else None

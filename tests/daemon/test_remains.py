@@ -11,7 +11,8 @@ import trio.testing
 
 from daemon import main
 from daemon.config import parse
-from daemon.media import MediaFiles
+from daemon.files import MediaFiles
+from daemon.seals import Seals
 from daemon.store import StoreFull
 from protocol.errors import RpcError
 
@@ -76,7 +77,7 @@ async def test_on_a_full_disk_expiry_is_put_off(autojump_clock: trio.testing.Moc
 async def test_a_file_is_there_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    files = MediaFiles(tmp_path)
+    files = MediaFiles(tmp_path, Seals())
 
     async def keep(data: bytes) -> None:
         if kind == "sent":

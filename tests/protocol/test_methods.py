@@ -155,7 +155,6 @@ def test_garbage_is_refused_with_a_path(name: str, data: st.DataObject) -> None:
         ("message.send", send(wait="read"), "$.wait"),
         ("message.list", {"sessionId": "a", "since": "yesterday"}, "$.since"),
         ("message.list", {"sessionId": "a", "chatId": "x"}, "$.chatId"),
-        ("message.import", {"sessionId": "a", "messages": []}, "$.messages"),
         ("message.import", past(id="../../x"), "$.messages[0].id"),
         ("message.import", past(origin="contact"), "$.messages[0].origin"),
         ("message.import", past(status="received"), "$.messages[0].status"),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.seals import Seals
 from daemon.store import message_record, messages, outbox, sessions
 from daemon.store.events import bounds
 from daemon.store.history import oldest_message, take_in
@@ -36,6 +37,7 @@ A, B = "one", "two"
 
 def new_db() -> apsw.Connection:
     db = apsw.Connection(":memory:")
+    Seals().teach(db)
     db.pragma("foreign_keys", True)
     migrate(db, scripts())
     for each in (A, B):

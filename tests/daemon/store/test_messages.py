@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.seals import Seals
 from daemon.store import chats, message_record, messages, outbox, sessions
 from daemon.store.events import read_page
 from daemon.store.messages import Content, Observed
@@ -29,6 +30,7 @@ BROKEN = MessageError(code="PAGE_ERROR", message="it raised")
 
 def new_db() -> apsw.Connection:
     db = apsw.Connection(":memory:")
+    Seals().teach(db)
     db.pragma("foreign_keys", True)
     migrate(db, scripts())
     sessions.insert(db, id=S, name="One", at_ms=1)
@@ -260,14 +262,6 @@ def test_lists_are_newest_first(db: apsw.Connection) -> None:
     assert len(messages.list_(db, S, status="received", limit=100)[0]) == 11
     for bad in ("x", "1", "1.2.3", "1.x"):
         refused("INVALID_PARAMS", messages.list_, db, S, cursor=bad)
-
-
-def test_payloads_are_kept_beside(db: apsw.Connection) -> None:
-    row, _ = outbox.enqueue(
-        db, S, Content(type="image", payload=b'{"data":"eA=="}'), id="x", chat_id="1@c.us", at_ms=1
-    )
-    assert outbox.payload(db, row.ref) == b'{"data":"eA=="}'
-    assert outbox.payload(db, send(db, 2).ref) is None
 
 
 RANK: tuple[MessageStatus, ...] = ("queued", "sending", "sent", "delivered", "read", "played")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import apsw
 import trio
 
+from daemon.seals import Seals
 from daemon.store import EventLog, Pending, sessions
 from daemon.store.events import append_event, expire
 from daemon.store.migrations import migrate, scripts
@@ -29,6 +30,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.db = apsw.Connection(":memory:")
+        Seals().teach(self.db)
         migrate(self.db, scripts())
         self.db.execute("PRAGMA foreign_keys = ON")
         self.restart()
