@@ -23,26 +23,10 @@ from protocol.errors import RpcError
 from protocol.models import EXPORT_FORMAT, EXPORT_VERSION, ExportedSession, ExportHeader, PastMessage
 from protocol.params import decode
 from protocol.times import rfc3339
+from supervisors.chrome.usage import CACHES
 
 ARCHIVED: Final = b"archive"
 """What a sealed line of an archive is bound to: it says itself which message it is."""
-
-# What Chrome makes anew by itself; everything else of a profile is kept.
-_CACHES = frozenset(
-    {
-        "Cache",
-        "Code Cache",
-        "GPUCache",
-        "DawnCache",
-        "DawnGraphiteCache",
-        "DawnWebGPUCache",
-        "ShaderCache",
-        "GrShaderCache",
-        "GraphiteDawnCache",
-        "CacheStorage",
-        "component_crx_cache",
-    }
-)
 
 
 async def back_up_session(service: Service, session_id: str) -> Path:
@@ -156,4 +140,4 @@ def _write(path: Path, profile: Path, texts: dict[str, bytes], told: Path) -> No
 def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     trio.from_thread.check_cancelled()
     name = entry.name.rpartition("/")[2]
-    return None if name in _CACHES or name.startswith("Singleton") else entry
+    return None if name in CACHES or name.startswith("Singleton") else entry

@@ -24,6 +24,7 @@ from supervisors.chrome import flags
 from supervisors.settings import (
     BrowserSettings,
     LivenessSettings,
+    ProfileSettings,
     RestartSettings,
     SupervisorSettings,
     WhatsAppSettings,
@@ -60,6 +61,13 @@ class SessionsSettings:
 
     max: int
     max_per_uid: int
+
+
+@attrs.frozen(kw_only=True)
+class StartupSettings:
+    """`[startup]`: `mode` is "recover" or "fresh"."""
+
+    mode: str
 
 
 @attrs.frozen(kw_only=True)
@@ -136,6 +144,7 @@ class Config:
     access: Access
     sessions: SessionsSettings
     supervisor: SupervisorSettings
+    startup: StartupSettings
     messages: MessagesSettings
     events: EventsSettings
     webhooks: WebhooksSettings
@@ -304,9 +313,11 @@ def _build(values: dict[str, Any], env: Mapping[str, str], source: _Source) -> C
         supervisor=SupervisorSettings(
             restart=_table(RestartSettings, "restart", values),
             liveness=_table(LivenessSettings, "liveness", values),
+            profile=_table(ProfileSettings, "profile", values),
             browser=attrs.evolve(browser, extra_args=tuple(browser.extra_args)),
             whatsapp=_table(WhatsAppSettings, "whatsapp", values),
         ),
+        startup=_table(StartupSettings, "startup", values),
         messages=_table(MessagesSettings, "messages", values),
         events=_table(EventsSettings, "events", values),
         webhooks=_webhooks(values, env, source),

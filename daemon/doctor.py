@@ -21,7 +21,7 @@ import trio
 
 from daemon.config import Config
 from daemon.handlers.daemon import LOW_BYTES
-from daemon.handlers.sessions import LEAST_FREE_BYTES
+from supervisors.browsers import LEAST_FREE_BYTES
 from supervisors.chrome import sandbox
 from supervisors.chrome.errors import BrowserUnavailable
 from supervisors.chrome.locate import locate

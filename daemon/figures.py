@@ -1,13 +1,17 @@
-"""What a session's browser takes of the machine, as its control group or psutil sees it."""
+"""What a session takes of the machine: its browser, as its control group or psutil sees it, and the disk."""
 
 import contextlib
+from pathlib import Path
 
 import psutil
 import trio
 
-from protocol.models import ProcessFigures
+from protocol.models import DiskFigures, ProcessFigures
 from protocol.times import rfc3339
 from supervisors.chrome import cgroups
+from supervisors.chrome.usage import disk_use
+
+_COUNTED_FOR_S = 60.0
 
 
 async def of_tree(pid: int) -> ProcessFigures | None:
@@ -50,3 +54,21 @@ def _members(group: cgroups.Cgroup) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             found.append(psutil.Process(pid))
     return found
+
+
+class Disk:
+    """What sessions take of the disk; counted in a thread, at most once a minute each."""
+
+    def __init__(self, sessions_dir: Path) -> None:
+        self._sessions_dir = sessions_dir
+        self._counted: dict[str, tuple[float, DiskFigures]] = {}
+
+    async def of(self, session_id: str) -> DiskFigures:
+        """Return the figures of a session, those of a minute ago at most."""
+        now = trio.current_time()
+        self._counted = {id_: each for id_, each in self._counted.items() if now - each[0] < _COUNTED_FOR_S}
+        if session_id not in self._counted:
+            use = await trio.to_thread.run_sync(disk_use, self._sessions_dir / session_id)
+            figures = DiskFigures(profile_bytes=use.profile, cache_bytes=use.cache, media_bytes=use.media)
+            self._counted[session_id] = (now, figures)
+        return self._counted[session_id][1]

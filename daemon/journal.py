@@ -17,7 +17,7 @@ from daemon.store.messages import Content, Observed
 from daemon.store.records import MessageRow
 from daemon.tallies import Tallies
 from protocol.errors import ERRORS
-from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData
+from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData, SessionAlertData
 from protocol.models import ConnectionInfo, EventType, Media, MessageError, MessageStatus, Record
 from protocol.times import rfc3339
 from supervisors.faults import reached
@@ -101,6 +101,15 @@ class StoreJournal:
                 )
 
         self._store.record(job, recorded)
+
+    def alerted(self, kind: str, detail: str) -> None:
+        at_ms = now_ms()
+        data = SessionAlertData(kind=kind, detail=detail)
+        self._store.record(
+            lambda db: append_event(
+                db, type="session.alert", session_id=self._session_id, at_ms=at_ms, data=data
+            )
+        )
 
     def received(self, message: PageMessage, *, recovered: bool) -> None:
         reached("received.told")

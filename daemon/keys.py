@@ -130,6 +130,11 @@ TABLES: Final = {
     "browser": "The Chrome that each session runs.",
     "whatsapp": "The page, and the library that is put into it.",
     "restart": "How often a dead browser or page is started again. Durations in seconds.",
+    "profile": (
+        "What each session's Chrome keeps on the disk. The login is copied while it works, and put back when "
+        "the profile turns out to be damaged: docs/profiles.md."
+    ),
+    "startup": "What becomes of logins when the daemon starts.",
     "liveness": "How long a page may be silent before it counts as hung. Durations in seconds.",
     "messages": "Messages on their way out.",
     "events": "The log of events, which clients read and follow.",
@@ -270,6 +275,27 @@ KEYS: Final = (
         _seconds(0),
         900,
         "After giving up, when a new budget of restarts begins; 0: only when someone starts the session.",
+    ),
+    Key(
+        "profile.cache_limit",
+        _integer(2**20, 2**40),
+        128 * 2**20,
+        "How many bytes of caches a session may have: Chrome is given half of it for its HTTP cache, and "
+        "when all caches together exceed it they are removed before the next start. The login is no cache.",
+    ),
+    Key("profile.snapshots", _integer(0, 100), 3, "How many copies of each login are kept; 0: none."),
+    Key(
+        "profile.snapshot_interval",
+        _seconds(1),
+        21_600,
+        "How often the login of a connected session is copied, in seconds, besides when its Chrome closes.",
+    ),
+    Key(
+        "startup.mode",
+        _choice("recover", "fresh"),
+        "recover",
+        "recover: every session that was started comes back with its login. fresh: every login is backed up "
+        "and wiped at each start of the daemon, so that sessions show a QR code; messages stay.",
     ),
     Key(
         "liveness.connect_timeout",

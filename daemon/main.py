@@ -15,7 +15,9 @@ from daemon import config as configuration
 from daemon import keyfile, listener, logs
 from daemon.backups import Backups
 from daemon.config import Config
+from daemon.figures import Disk
 from daemon.files import MediaFiles
+from daemon.fresh import start_fresh
 from daemon.handlers import handlers
 from daemon.heartbeat import answers
 from daemon.journal import now_ms
@@ -111,6 +113,7 @@ async def _serve(
             tallies=tallies,
             connections=lambda: server.connections,
             names=names,
+            disk=Disk(sessions_dir),
         )
         server = Server(
             handlers(service),
@@ -125,8 +128,11 @@ async def _serve(
         await nursery.start(_take_signals, service, notifier)
         _log.info("startup_cleanup_began", sessions_dir=str(config.state_dir / "sessions"))
         _log.info("startup_cleanup_ended", orphans_killed=await fleet.end_orphans())
+        await fleet.empty_trash()
         _log_event(store, "daemon.started")
         resealing.begin()
+        if config.startup.mode == "fresh":
+            await start_fresh(service)
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)
         nursery.start_soon(_expire, config, store)

@@ -11,6 +11,7 @@ import trio
 from daemon.access import Peer
 from daemon.backups import Backups
 from daemon.config import Config
+from daemon.figures import Disk
 from daemon.files import MediaFiles
 from daemon.journal import StoreJournal, now_ms
 from daemon.resealing import Resealing
@@ -54,6 +55,7 @@ class Service:
     webhooks: Webhooks
     tallies: Tallies
     connections: Callable[[], int]
+    disk: Disk
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)

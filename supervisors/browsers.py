@@ -7,6 +7,7 @@ whoever used it next would find its login. A session that is new to it begins wi
 from __future__ import annotations
 
 import contextlib
+import shutil
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from supervisors.chrome.cgroups import Delegation
-    from supervisors.chrome.launch import Chrome
+    from supervisors.chrome.launch import Chrome, StartedChrome
     from supervisors.chrome.locate import Browser
+    from supervisors.login import Login
     from supervisors.settings import SupervisorSettings
 
+LEAST_FREE_BYTES: Final = 2**20
+"""Without as much room on the disk no browser is started: it could not even write its lock."""
 TENANCY: Final = "remote-browser"
 """The file in a profile directory that says: this session's login is in the browser elsewhere."""
 CLAIMED: Final = "claimed"
@@ -38,6 +42,7 @@ async def browser_of(
     browser: Browser | None,
     sandbox: bool | None,
     sessions_dir: Path,
+    login: Login,
     cgroups: Delegation | None = None,
 ) -> AsyncIterator[Chrome]:
     """Give a session its browser while the block lasts.
@@ -49,6 +54,7 @@ async def browser_of(
         sandbox: whether its sandbox is on.
         sessions_dir: the directory of all sessions' directories.
         cgroups: where it gets a control group of its own; None: nowhere.
+        login: the session's, which is put right before and copied after.
 
     Raises:
         BrowserUnavailable, BrowserUnreachable, BrowserExited, ProfileInUse: see `chrome.launch` and
@@ -73,13 +79,19 @@ async def browser_of(
             )
             (profile_dir / TENANCY).write_text(SETTLED)
         else:
-            chrome = await stack.enter_async_context(
+            await _prepare(login, profile_dir)
+            started: list[StartedChrome] = []
+            stack.push_async_callback(
+                lambda: login.settle(started[0].process.exit_status if started else None)
+            )
+            running = await stack.enter_async_context(
                 open_browser(
                     browser,
                     profile_dir=profile_dir,
                     temp_dir=sessions_dir / session_id / "tmp",
                     session_id=session_id,
                     sandbox=bool(sandbox),
+                    cache_bytes=settings.profile.cache_limit // 2,
                     listening=settings.browser.transport == "websocket",
                     extra_args=settings.browser.extra_args,
                     cgroup=None
@@ -87,7 +99,26 @@ async def browser_of(
                     else cgroups.make(session_id, settings.browser.memory_limit),
                 )
             )
+            started.append(running)
+            chrome = running
         yield chrome
+
+
+async def _prepare(login: Login, profile_dir: Path) -> None:
+    """Put the profile right; raises BrowserUnavailable where the disk does not take a browser's files."""
+    try:
+        free = shutil.disk_usage(profile_dir).free
+        if free >= LEAST_FREE_BYTES:
+            await login.prepare()
+            return
+    except OSError as error:
+        raise BrowserUnavailable(
+            f"The profile {profile_dir} cannot be used: {error.strerror}.",
+            "Check the owner and the permissions of the directory, and the space left.",
+        ) from error
+    raise BrowserUnavailable(
+        f"The disk of {profile_dir} is full: {free // 1024} KiB are left.", "Free space on that disk."
+    )
 
 
 def _claim(profile_dir: Path, endpoint: str, sessions_dir: Path) -> bool:

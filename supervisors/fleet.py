@@ -1,8 +1,10 @@
 """All supervisors: one task each, none of which can take another down."""
 
+import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,12 +19,17 @@ from supervisors.chrome.profile import find_owned_profiles, lock_profile
 from supervisors.incarnation import Incarnation, Workplace
 from supervisors.journal import ConnectionFacts, Journal
 from supervisors.launches import Launches
+from supervisors.login import Login
 from supervisors.machine import Phase, State
 from supervisors.session import Preferences, Session
 from supervisors.settings import SESSION_PLACE, SupervisorSettings
+from supervisors.trash import Trash
 from supervisors.whatsapp import library
 
 _log = structlog.get_logger(__name__)
+
+# How often it is looked which logins are due for a copy.
+COPIES_EVERY_S = 60.0
 
 
 class Fleet:
@@ -47,6 +54,7 @@ class Fleet:
         self._nursery: trio.Nursery | None = None
         self._workplace: Workplace | None = None
         self._finding = trio.Lock()
+        self._trash = Trash(sessions_dir / ".removed")
         self._launches = Launches(settings.browser.launch_concurrency or os.cpu_count() or 1)
 
     def __iter__(self) -> Iterator[Session]:
@@ -78,7 +86,15 @@ class Fleet:
         """Keep the supervisors. Cancelling ends every browser, with deadlines, before it returns."""
         async with trio.open_nursery() as self._nursery:
             task_status.started()
-            await trio.sleep_forever()
+            await self._copy_logins()
+
+    async def _copy_logins(self) -> None:
+        """Copy the logins of connected sessions whenever they are due, one at a time; never returns."""
+        while True:
+            for session in list(self):
+                if session.state.status == "connected" and session.login.is_due():
+                    await session.login.copy()
+            await trio.sleep(min(COPIES_EVERY_S, self.settings.profile.snapshot_interval))
 
     async def add(
         self,
@@ -92,9 +108,16 @@ class Fleet:
         """Begin to supervise a session; its id must be new. It does nothing until it is given a command."""
         if self._nursery is None:
             raise RuntimeError("the fleet does not run")
+        journal = self._journal_of(session_id)
         session = Session(
             session_id,
-            journal=self._journal_of(session_id),
+            journal=journal,
+            login=Login(
+                session_id,
+                self._sessions_dir / session_id,
+                self.settings.profile,
+                partial(journal.alerted, "profile"),
+            ),
             begin=lambda session: Incarnation(session, self.find_workplace, self._launches.join()),
             rules=rules,
             state=state,
@@ -114,11 +137,14 @@ class Fleet:
         """Remove everything of a stopped session from the disk.
 
         Raises:
-            OSError: something could not be removed.
+            OSError: it cannot be moved out of the way; what cannot be removed then is left, and said.
         """
-        directory = self._sessions_dir / session_id
-        if directory.exists():
-            await trio.to_thread.run_sync(shutil.rmtree, directory)
+        async with self._untouched(session_id):
+            await self._trash.throw(self._sessions_dir / session_id)
+
+    async def empty_trash(self) -> None:
+        """Remove what an earlier removal had to leave."""
+        await self._trash.empty()
 
     async def wipe_profile(self, session_id: str) -> None:
         """Remove the login of a held session, and all that its browser has stored, from the disk.
@@ -128,12 +154,15 @@ class Fleet:
         Raises:
             OSError: it cannot be moved out of the way.
         """
-        profile = self._sessions_dir / session_id / "profile"
-        doomed = profile.with_name("profile.wiped")
-        await trio.to_thread.run_sync(launch.wipe, doomed)
-        if profile.exists():
-            profile.rename(doomed)
-        await trio.to_thread.run_sync(launch.wipe, doomed)
+        directory = self._sessions_dir / session_id
+        async with self._untouched(session_id):
+            for name in ("profile", "snapshots", "profile.broken"):
+                await self._trash.throw(directory / name)
+
+    def _untouched(self, session_id: str) -> AbstractAsyncContextManager[object]:
+        """Keep its login from being copied meanwhile."""
+        session = self.get(session_id)
+        return contextlib.nullcontext() if session is None else session.login.lock
 
     async def clean(self, session_id: str) -> None:
         """Remove what a browser of a held session may have left: its processes, locks, temporary files.

@@ -143,6 +143,7 @@ class Incarnation:
                     sandbox=workplace.sandbox,
                     sessions_dir=workplace.sessions_dir,
                     cgroups=workplace.cgroups,
+                    login=self._session.login,
                 )
             )
             stack.callback(setattr, self, "_chrome", None)
@@ -214,6 +215,7 @@ class Incarnation:
                 self._first_code = True
                 self._lose("PAGE_RELOADED", "the page loaded itself again")
             case Navigated():
+                self._session.login.loaded()
                 self._leaving_document = False
                 self._first_code = True
                 self._session.hide_codes()

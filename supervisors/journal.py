@@ -73,6 +73,9 @@ class Journal(Protocol):
         `recorded` is called, from trio's thread, when it is durable.
         """
 
+    def alerted(self, kind: str, detail: str) -> None:
+        """Record that somebody should look at the session: one `session.alert`, and why in a sentence."""
+
     def received(self, message: PageMessage, *, recovered: bool) -> None:
         """Record a message that the page has; one that is known already is dropped."""
 

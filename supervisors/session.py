@@ -21,6 +21,7 @@ import trio
 from protocol.errors import RpcError
 from supervisors import machine
 from supervisors.journal import ConnectionFacts, Journal
+from supervisors.login import PROFILE_CORRUPT, Login
 from supervisors.machine import Phase, State
 from supervisors.whatsapp.page import WhatsAppPage
 
@@ -97,6 +98,7 @@ class Session:
         state: State | None = None,
         facts: ConnectionFacts | None = None,
         preferences: Preferences | None = None,
+        login: Login,
         fleet: "Iterable[Session]" = (),
     ) -> None:
         self.id = session_id
@@ -104,6 +106,7 @@ class Session:
         self.rules = rules
         self.state = State() if state is None else state
         self.told = _at_rest(self.state)  # what clients may be told: the state as far as it is durable
+        self.login = login
         self.facts = ConnectionFacts() if facts is None else facts
         self.preferences = Preferences() if preferences is None else preferences
         self.qr: QrCode | None = None
@@ -229,6 +232,13 @@ class Session:
 
     def show_qr(self, text: str, expires_at_ms: int, expires_at: str) -> None:
         """Take a new code from the page."""
+        if self.state.status != "qr_generated" and self.life is not None:
+            match self.login.judge_code():
+                case "lost":
+                    self.life.end(PROFILE_CORRUPT)
+                    return
+                case "unlinked":
+                    self.unlink()
         code = QrCode(text=text, generated_at_ms=int(time.time() * 1000), expires_at_ms=expires_at_ms)
         if self.state.status != "qr_generated":
             self.facts = ConnectionFacts()  # who shows a code is linked to nobody
@@ -258,6 +268,7 @@ class Session:
     def unlink(self) -> None:
         """Take it that the account no longer knows this device."""
         self.facts = ConnectionFacts()
+        self.login.forget()
         self.caught_up_s = None
         self.give(machine.LoggedOut())
 
@@ -275,6 +286,7 @@ class Session:
         )
         if self.state.status != "connected" and not self._is_alone():
             return False
+        self.login.prove(self.facts.linked_at_ms)
         self.give(machine.Connected(facts.phone_number))
         if self.life is not None:
             self.life.send_outgoing()
@@ -330,6 +342,7 @@ class Session:
         self.give(machine.Died("INTERNAL_ERROR"))
 
     def _launch(self) -> None:
+        self.login.begin(self.facts.linked_at_ms)
         self.life = self._begin(self)
         self._launch_waits = self._nursery is None
         if self._nursery is not None:
@@ -343,6 +356,7 @@ class Session:
                 if self.life is not None:
                     self.life.end(action.cause)
             case machine.Reconnect():
+                self.login.load()
                 if self.life is not None:
                     self.life.reconnect()
             case machine.Publish():

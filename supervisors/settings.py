@@ -45,6 +45,15 @@ class BrowserSettings:
 
 
 @attrs.frozen(kw_only=True)
+class ProfileSettings:
+    """`[profile]`: what is kept of each session's Chrome on the disk; `cache_limit` in bytes."""
+
+    cache_limit: int = 128 << 20
+    snapshots: int = 3  # 0 = none
+    snapshot_interval: float = 21_600.0
+
+
+@attrs.frozen(kw_only=True)
 class WhatsAppSettings:
     """`[whatsapp]`: the page and the library that is injected into it."""
 
@@ -59,4 +68,5 @@ class SupervisorSettings:
     restart: RestartSettings = attrs.Factory(RestartSettings)
     liveness: LivenessSettings = attrs.Factory(LivenessSettings)
     browser: BrowserSettings = attrs.Factory(BrowserSettings)
+    profile: ProfileSettings = attrs.Factory(ProfileSettings)
     whatsapp: WhatsAppSettings = attrs.Factory(WhatsAppSettings)

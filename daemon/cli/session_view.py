@@ -80,6 +80,10 @@ def _work(session: Session, now: float) -> Iterator[Row]:
         parts += [] if cpu is None else [f"{duration(cpu)} CPU"]
         parts.append(f"started {ago(process.get('startedAt'), now)}")
         yield "Browser", [", ".join(parts)]
+    disk = session.get("disk")
+    if disk:
+        names = {"profileBytes": "profile", "cacheBytes": "caches", "mediaBytes": "media"}
+        yield "Disk", [", ".join(f"{size(disk[key])} {name}" for key, name in names.items() if key in disk)]
 
 
 def _about(session: Session, now: float) -> Iterator[Row]:

@@ -27,6 +27,7 @@ from daemon.visibility import admitted
 from protocol.errors import ERRORS, RpcError
 from protocol.events import SessionData
 from protocol.models import (
+    DiskFigures,
     LifecycleParams,
     Restarts,
     Session,
@@ -50,12 +51,10 @@ from protocol.models import (
 from protocol.times import rfc3339
 from supervisors import machine, policy
 from supervisors import session as supervised
+from supervisors.browsers import LEAST_FREE_BYTES
 from supervisors.machine import Phase, State
 
 _log = structlog.get_logger(__name__)
-
-LEAST_FREE_BYTES = 2**20
-"""Without as much room on the disk no browser is started: it could not even write its lock."""
 
 
 async def create(service: Service, call: Call, params: SessionCreateParams) -> Session:
@@ -362,10 +361,11 @@ async def remove(service: Service, session_id: str) -> None:
 
 async def _get(service: Service, session_id: str) -> Session:
     service.session(session_id)
-    return await _record(service, await service.store.read(lambda db: table.get(db, session_id)))
+    row = await service.store.read(lambda db: table.get(db, session_id))
+    return await _record(service, row, await service.disk.of(session_id))
 
 
-async def _record(service: Service, row: SessionRow) -> Session:
+async def _record(service: Service, row: SessionRow, disk: DiskFigures | None = None) -> Session:
     """Return a stored session as clients see it: what its supervisor knows is newer."""
     session = service.fleet.get(row.id)
     if session is None:
@@ -376,7 +376,7 @@ async def _record(service: Service, row: SessionRow) -> Session:
     ledger = restarts(session)
     if session.life is not None and session.life.pid is not None:
         process = await figures.of_tree(session.life.pid)
-    return session_record(row, ledger, process)
+    return session_record(row, ledger, process, disk)
 
 
 def restarts(session: supervised.Session) -> Restarts:

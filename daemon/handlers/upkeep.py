@@ -32,11 +32,7 @@ async def clear_auth(service: Service, _call: Call, params: SessionParams) -> St
         path = await backup.back_up_session(service, session.id)
         await service.fleet.wipe_profile(session.id)
         session.facts = ConnectionFacts()
-        await service.store.write(
-            lambda db: table.update(
-                db, session.id, now_ms(), phone_number=None, linked_at=None, connection_info=None
-            )
-        )
+        await service.store.write(lambda db: table.forget_login(db, session.id, now_ms()))
         _log.info("auth_cleared", session_id=session.id, backup=str(path))
 
     async def carry_out() -> StatusResult:

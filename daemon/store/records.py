@@ -14,6 +14,7 @@ import msgspec
 from protocol.events import EventRecord
 from protocol.models import (
     ConnectionInfo,
+    DiskFigures,
     Media,
     Message,
     MessageError,
@@ -107,7 +108,12 @@ def session_row(values: Sequence[Any]) -> SessionRow:
     return SessionRow(*row)
 
 
-def session_record(row: SessionRow, restarts: Restarts, process: ProcessFigures | None = None) -> Session:
+def session_record(
+    row: SessionRow,
+    restarts: Restarts,
+    process: ProcessFigures | None = None,
+    disk: DiskFigures | None = None,
+) -> Session:
     """Return the session as clients see it; the ledger's view and the browser's figures are the caller's."""
     return Session(
         id=row.id,
@@ -125,6 +131,7 @@ def session_record(row: SessionRow, restarts: Restarts, process: ProcessFigures 
         message_queue=row.queued,
         restarts=restarts,
         process=process,
+        disk=disk,
         settings=row.settings.visible,
     )
 

@@ -148,6 +148,11 @@ def update(db: apsw.Connection, session_id: str, at_ms: int, **changes: Unpack[C
     return row
 
 
+def forget_login(db: apsw.Connection, session_id: str, at_ms: int) -> None:
+    """Note that the session is linked to no phone any more. Raises SESSION_NOT_FOUND."""
+    update(db, session_id, at_ms, phone_number=None, linked_at=None, connection_info=None)
+
+
 def delete(db: apsw.Connection, session_id: str, at_ms: int) -> tuple[int, SessionSettings]:
     """Delete a session, its chats and messages, and the log's events of those; its other events stay.
 

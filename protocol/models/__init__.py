@@ -88,6 +88,7 @@ from .reach import (
 )
 from .sessions import (
     ConnectionInfo,
+    DiskFigures,
     LifecycleParams,
     MessageStats,
     ProcessFigures,
@@ -148,6 +149,7 @@ __all__ = [
     "DeadLetter",
     "Desired",
     "Direction",
+    "DiskFigures",
     "EventNotification",
     "EventRecord",
     "EventType",

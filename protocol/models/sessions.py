@@ -156,8 +156,16 @@ class ProcessFigures(Record, frozen=True, kw_only=True):
     memory_bytes: int | None = None
 
 
+class DiskFigures(Record, frozen=True, kw_only=True):
+    """What a session takes of the disk: its profile (without caches), the caches, and files of messages."""
+
+    profile_bytes: int
+    cache_bytes: int
+    media_bytes: int
+
+
 class Session(Record, frozen=True, kw_only=True):
-    """A session as clients see it."""
+    """A session as clients see it; `disk` is in what session.get answers, up to a minute old."""
 
     id: str
     name: str
@@ -174,6 +182,7 @@ class Session(Record, frozen=True, kw_only=True):
     message_queue: int = 0
     restarts: Restarts
     process: ProcessFigures | None = None
+    disk: DiskFigures | None = None
     settings: SessionSettings = SessionSettings()
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 SHM_MIN_BYTES: Final = 256 << 20
 """Below it (containers have 64 MiB) pages crash for want of shared memory: Chrome is told to use files."""
 
-CACHE_BYTES: Final = 64 << 20
-
 QUIET: Final = (
     "--no-first-run",
     "--no-default-browser-check",
@@ -55,7 +53,6 @@ LEAN: Final = (
     "--disable-gpu",
     "--disable-software-rasterizer",
     "--mute-audio",
-    f"--disk-cache-size={CACHE_BYTES}",
 )
 PLAIN: Final = (
     "--password-store=basic",  # no desktop keyring to wait for
@@ -116,6 +113,7 @@ def arguments(
     *,
     sandbox: bool,
     user_agent: str,
+    cache_bytes: int = 64 << 20,
     listening: bool = False,
     extra_args: Sequence[str] = (),
     shm_bytes: int | None = None,
@@ -127,6 +125,7 @@ def arguments(
         profile_dir: its profile.
         sandbox: whether Chrome's own sandbox is on.
         user_agent: what the browser calls itself.
+        cache_bytes: how much its HTTP cache may take of the disk.
         listening: whether it is spoken to on a loopback port of its own choice, not through pipes.
         extra_args: the administrator's; of switches that Chrome takes once, lists are joined with ours and
             other values replace ours. Resolver rules of the administrator come first and so win.
@@ -144,6 +143,7 @@ def arguments(
         *QUIET,
         *LIVELY,
         *LEAN,
+        f"--disk-cache-size={cache_bytes}",
         *PLAIN,
     ]
     if not sandbox:

@@ -118,6 +118,7 @@ async def open_browser(
     session_id: str,
     sandbox: bool,
     listening: bool = False,
+    cache_bytes: int = 64 << 20,
     extra_args: Sequence[str] = (),
     cgroup: Cgroup | None = None,
     launch_timeout_s: float = 60.0,
@@ -137,6 +138,7 @@ async def open_browser(
         listening: whether DevTools are spoken over a WebSocket on a loopback port that Chrome opens, which
             any local user can reach, and not through pipes. Such a Chrome outlives a killed daemon; whoever
             locks the profile next finds and ends it.
+        cache_bytes: how much its HTTP cache may take of the disk.
         extra_args: the administrator's switches.
         cgroup: a control group of its own, where there is one; it is removed in the end.
         launch_timeout_s: seconds until the browser must have answered.
@@ -160,6 +162,7 @@ async def open_browser(
         sandbox=sandbox,
         user_agent=user_agent(browser),
         listening=listening,
+        cache_bytes=cache_bytes,
         extra_args=extra_args,
     )
     with contextlib.ExitStack() as stack:

@@ -97,6 +97,7 @@ def test_a_session_is_written_in_camel_case() -> None:
         "messageQueue",
         "restarts",
         "process",
+        "disk",
         "settings",
     }
 

@@ -11,6 +11,7 @@ import pytest
 from supervisors.browsers import browser_of
 from supervisors.chrome import remote
 from supervisors.chrome.errors import BrowserUnavailable, BrowserUnreachable
+from supervisors.login import Login
 from supervisors.settings import BrowserSettings, SupervisorSettings, WhatsAppSettings
 
 ALONE, EACH = "ws://browsers:1/x", "ws://browsers:1/{session}/x"
@@ -43,8 +44,14 @@ async def live(session_id: str, endpoint: str, sessions_dir: Path) -> None:
         browser=BrowserSettings(transport="websocket", endpoint=endpoint),
         whatsapp=WhatsAppSettings(url="https://web.whatsapp.com:8443/page?x"),
     )
+    login = Login(session_id, sessions_dir / session_id, settings.profile, print)
     async with browser_of(
-        session_id, settings=settings, browser=None, sandbox=None, sessions_dir=sessions_dir
+        session_id,
+        settings=settings,
+        browser=None,
+        sandbox=None,
+        sessions_dir=sessions_dir,
+        login=login,
     ):
         pass
 

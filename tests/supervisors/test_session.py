@@ -1,6 +1,7 @@
 """The supervisor of one session in virtual time, with lives that do as they are told."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import pytest
 import trio
@@ -9,9 +10,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from protocol.errors import RpcError
 from supervisors import machine
 from supervisors.journal import ConnectionFacts, Outgoing
+from supervisors.login import Login
 from supervisors.machine import Died, Publish, Rules, State
 from supervisors.session import Session
-from supervisors.settings import RestartSettings
+from supervisors.settings import ProfileSettings, RestartSettings
 from supervisors.whatsapp.news import AccountNews, Acked, MessageChange, PageMessage
 
 LINKED = ConnectionFacts(phone_number="+491701234567", wid="491701234567@c.us")
@@ -63,6 +65,9 @@ class Memory:
     def __init__(self) -> None:
         self.events: list[str] = []
         self.held: list[Callable[[], None]] | None = None
+
+    def alerted(self, kind: str, detail: str) -> None:
+        pass
 
     def transition(
         self,
@@ -124,7 +129,14 @@ class Stage:
     def __init__(self, rules: Rules, fleet: "Sequence[Session]" = ()) -> None:
         self.journal = Memory()
         self.lives: list[Script] = []
-        self.session = Session("shop", journal=self.journal, begin=self._begin, rules=rules, fleet=fleet)
+        self.session = Session(
+            "shop",
+            journal=self.journal,
+            begin=self._begin,
+            rules=rules,
+            login=Login("shop", Path("/nowhere"), ProfileSettings(), print),
+            fleet=fleet,
+        )
 
     def _begin(self, session: Session) -> Script:
         self.lives.append(Script(session))

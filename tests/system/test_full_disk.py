@@ -1,6 +1,7 @@
 """A daemon whose disk is really full: it says so, answers what it can, and goes on when there is room."""
 
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -117,6 +118,25 @@ async def test_a_full_disk_is_said_and_survived(wasupd: Wasupd, call: Caller, di
     assert await everything(call, "shop") == accepted
     log = await call("events.list", types=["message.queued"], sessions=["shop"], limit=1000)
     assert log["events"][0]["data"]["message"]["id"] == accepted[0]
+
+
+@pytest.mark.chrome
+async def test_no_browser_is_started_on_a_full_disk(wasupd: Wasupd, call: Caller, disk: Path) -> None:
+    """It says why, and spends no restart on it; there is still room for the store to note that."""
+    await call.create("shop")
+    await call("session.start", sessionId="shop")
+    await call.wait("shop", "disconnected")  # there is no WhatsApp here
+    pid = await call.pid("shop")
+    ballast = fill(disk)
+    os.truncate(ballast, ballast.stat().st_size - 700_000)
+    os.kill(pid, signal.SIGKILL)
+    with trio.fail_after(30):
+        while (await call("session.status", sessionId="shop"))["reason"] != "BROWSER_UNAVAILABLE":
+            pass
+    problems = (await call("daemon.health"))["problems"]
+    (problem,) = [each for each in problems if each.get("sessionId") == "shop"]
+    assert "full" in problem["message"]
+    assert "Free space" in problem["action"]
 
 
 async def test_what_was_accepted_survives_a_full_disk_and_a_kill(wasupd: Wasupd, disk: Path) -> None:
