@@ -20,9 +20,8 @@ def test_every_point_is_in_the_code_once() -> None:
         for path in (ROOT / package).rglob("*.py")
         for point in re.findall(r'reached(?:\(|, )f?"([a-z.{}]+)"', path.read_text())
     ]
-    for shared in [
-        each for each in found if "{step}" in each
-    ]:  # by the two ways to learn of an acknowledgment
+    # The two ways to learn of an acknowledgment share some.
+    for shared in [each for each in found if "{step}" in each]:
         found.remove(shared)
         found += [shared.format(step=step) for step in ("ack", "settled")]
     assert sorted(found) == sorted(faults.POINTS)
