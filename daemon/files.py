@@ -211,6 +211,11 @@ def _write(path: Path, data: Iterator[bytes], key: Key | None) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_unfinished(unfinished, data, path, key)
     unfinished.rename(_name(path, key))
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)  # a power cut must not take the name away either
+    finally:
+        os.close(directory)
 
 
 def _write_unfinished(unfinished: Path, data: Iterator[bytes], path: Path, key: Key | None) -> None:

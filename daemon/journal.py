@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, MutableMapping, Sequence
-from functools import partial
 from typing import Any
 
 import apsw
@@ -124,19 +123,24 @@ class StoreJournal:
             content=_content(message),
         )
 
-        def job(db: apsw.Connection) -> None:
+        def job(db: apsw.Connection) -> MessageRow | None:
             if not message.from_me:
                 messages.received(db, self._session_id, observed, at_ms, recovered=recovered)
                 reached("received.written")
-                return
+                return None
             status = _STATUS_OF_ACK.get(message.ack or 0)
             if messages.own_from_phone(db, self._session_id, observed, at_ms, recovered=recovered) is None:
                 if status is not None:  # known already: the page may know more of what became of it
-                    messages.ack(db, self._session_id, message.id, status, at_ms)
+                    return messages.ack(db, self._session_id, message.id, status, at_ms)
             elif status is not None:
                 messages.ack(db, self._session_id, message.key, status, at_ms)
+            return None
 
-        self._store.record(job, partial(reached, "received.committed"))
+        def recorded() -> None:
+            reached("received.committed")
+            self._drop_file(pending.committed)
+
+        pending = self._store.record(job, recorded)
 
     def acked(self, ack: Acked) -> None:
         status = _STATUS_OF_ACK.get(ack.ack)
@@ -203,18 +207,25 @@ class StoreJournal:
 
     def _note_ack(self, message_id: str, status: MessageStatus, step: str) -> None:
         at_ms = self._touch()
-        news: list[MessageRow | None] = [None]
 
-        def job(db: apsw.Connection) -> None:
-            news[0] = messages.ack(db, self._session_id, message_id, status, at_ms)
+        def job(db: apsw.Connection) -> MessageRow | None:
+            row = messages.ack(db, self._session_id, message_id, status, at_ms)
             reached(f"{step}.written")
+            return row
 
-        def committed() -> None:
+        def recorded() -> None:
             reached(f"{step}.committed")
-            if news[0] is not None and news[0].origin == "api":
-                self._tallies.acknowledged(status, (at_ms - news[0].created_at) / 1000)
+            row = pending.committed
+            if row is not None and row.origin == "api":
+                self._tallies.acknowledged(status, (at_ms - row.created_at) / 1000)
+            self._drop_file(row)
 
-        self._store.record(job, committed)
+        pending = self._store.record(job, recorded)
+
+    def _drop_file(self, row: MessageRow | None) -> None:
+        """Remove the file of a message of ours that WhatsApp has; not before that is on record."""
+        if row is not None and row.origin == "api" and row.media is not None:
+            self._files.drop(self._session_id, row.id)
 
     def failed(self, message_id: str, code: str, message: str) -> None:
         at_ms = self._touch()

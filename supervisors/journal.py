@@ -34,9 +34,6 @@ class File(Protocol):
     def open(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[bytes]]]:
         """Give a function that reads the next piece (768 KiB; b"" at the end), or raises OSError."""
 
-    def drop(self) -> None:
-        """Remove it."""
-
 
 @attrs.frozen(kw_only=True)
 class Outgoing:
@@ -95,7 +92,10 @@ class Journal(Protocol):
         """Record the full key that the page has built, and the chat it found for the recipient."""
 
     def settled(self, message_id: str, ack: int) -> None:
-        """Record that the message given to the page is acknowledged up to `ack` (1 sent … 4 played)."""
+        """Record that the message given to the page is acknowledged up to `ack` (1 sent … 4 played).
+
+        Its file is kept until that is durable: a message that may have to be asked about may have to be sent.
+        """
 
     def failed(self, message_id: str, code: str, message: str) -> None:
         """Record that the message will not be sent; `code` is one of the protocol's error words."""

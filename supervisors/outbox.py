@@ -31,7 +31,6 @@ class Outbox:
         self._journal = journal
         self._page = page
         self._under_way: dict[str, trio.CancelScope] = {}
-        self._acknowledged: set[str] = set()
         self._wake = trio.Event()
         self._connected = False
         self._ask = False
@@ -54,7 +53,6 @@ class Outbox:
         """The server has the message: nobody need wait for the page's own answer any longer."""
         scope = self._under_way.get(message_id)
         if scope is not None:
-            self._acknowledged.add(message_id)
             scope.cancel()
         self._wake.set()
 
@@ -94,7 +92,6 @@ class Outbox:
         nursery.start_soon(self._deliver, message, check, scope)
 
     async def _deliver(self, message: Outgoing, check: bool, scope: trio.CancelScope) -> None:
-        settled = False
         try:
             with scope:
                 if check and not message.repeatable:
@@ -114,7 +111,6 @@ class Outbox:
                     self._journal.failed(message.message_id, code, answer.message)
                 elif answer.ack > 0 or answer.result == "OK":
                     self._journal.settled(message.message_id, max(1, answer.ack))
-                    settled = True
                 elif answer.result is not None:
                     self._journal.failed(
                         message.message_id, "PAGE_ERROR", f"WhatsApp answered {answer.result}"
@@ -132,7 +128,4 @@ class Outbox:
             )
         finally:
             del self._under_way[message.message_id]
-            if message.file is not None and (settled or message.message_id in self._acknowledged):
-                message.file.drop()  # WhatsApp has it now
-            self._acknowledged.discard(message.message_id)
             self._wake.set()

@@ -81,6 +81,11 @@ class Pending(Generic[T]):
         """Whether the job has been committed, or has failed."""
         return self._done.is_set()
 
+    @property
+    def committed(self) -> T | None:
+        """What the job has returned; None as long as it is not committed, and when it has failed."""
+        return self._value if self._done.is_set() and self._error is None else None
+
     async def wait(self) -> T:
         """Wait for the commit; return what the job returned, or raise what it raised.
 

@@ -358,7 +358,7 @@ class Storm:
         for row in rows:
             steps = told[row["id"]]
             if row["id"] in api:
-                assert steps == ["message.queued", "message.sent", "message.delivered"]
+                assert (row, steps) == (row, ["message.queued", "message.sent", "message.delivered"])
                 assert row["status"] == "delivered"
             elif row["direction"] == "in":
                 assert steps == ["message.received"]

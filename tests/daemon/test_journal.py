@@ -1,0 +1,65 @@
+"""What supervisors record, and what is kept until it is on the disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from daemon.files import MediaFiles
+from daemon.journal import StoreJournal
+from daemon.seals import Seals
+from daemon.store import open_store, outbox, sessions
+from daemon.store.messages import Content
+from daemon.tallies import Tallies
+from protocol.models import Media
+from supervisors.whatsapp.news import Acked, PageMessage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "true_49@c.us_3EB0"
+TOLD = PageMessage(
+    key=KEY,
+    id="3EB0",
+    from_me=True,
+    chat_id="49@c.us",
+    author=None,
+    to="49@c.us",
+    kind="document",
+    text=None,
+    mimetype="text/plain",
+    filename="a.txt",
+    bytes=5,
+    quoted_id=None,
+    timestamp=1,
+    ack=1,
+)
+
+
+@pytest.mark.parametrize("way", ["answer", "news", "caught up"])
+async def test_a_file_is_kept_until_the_acknowledgment_is_on_the_disk(tmp_path: Path, way: str) -> None:
+    """A daemon that is killed in between has to bring it to the page again, or a sent message would fail."""
+    files = MediaFiles(tmp_path, Seals())
+    async with open_store(tmp_path / "store.db") as store:
+        await store.write(lambda db: sessions.insert(db, id="one", name="One", at_ms=1))
+        content = Content(type="document", media=Media(mimetype="text/plain", filename="a.txt", bytes=5))
+        await files.keep("one", "3EB0", b"hello")
+        await store.write(
+            lambda db: outbox.enqueue(db, "one", content, id="3EB0", chat_id="49@c.us", at_ms=1)
+        )
+        journal = StoreJournal(store, files, "one", {}, 5, Tallies())
+        assert await journal.take(10)
+        journal.resolved("3EB0", KEY, "49@c.us")
+        with store.log.subscribe(types=["message.sent"]) as events, trio.fail_after(10):
+            match way:
+                case "answer":
+                    journal.settled("3EB0", 1)
+                case "news":
+                    journal.acked(Acked(key=KEY, id="3EB0", ack=1))
+                case _:
+                    journal.received(TOLD, recovered=True)
+            assert files.path("one", "3EB0").read_bytes() == b"hello"
+            assert len(await anext(events)) == 1
+        assert not files.path("one", "3EB0").exists()
