@@ -55,7 +55,7 @@ class StoreJournal:
         files: MediaFiles,
         session_id: str,
         activity: MutableMapping[str, int],
-        retry_limit: int,
+        retry_limit: Callable[[], int],
         tallies: Tallies,
     ) -> None:
         self._store = store
@@ -245,7 +245,7 @@ class StoreJournal:
                 self._session_id,
                 message_id,
                 at_ms,
-                limit=self._retry_limit,
+                limit=self._retry_limit(),
                 delay_ms=backoff_ms,
                 error=error,
             )

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from importlib.metadata import version
 
@@ -22,6 +22,7 @@ from daemon.handlers import handlers
 from daemon.heartbeat import answers
 from daemon.journal import now_ms
 from daemon.outgoing import Limits
+from daemon.reload import Outcome, merge
 from daemon.resealing import Resealing
 from daemon.seals import Seals
 from daemon.server import Server
@@ -90,7 +91,7 @@ async def _serve(
     fleet = Fleet(
         config.supervisor,
         sessions_dir,
-        journal_of(store, files, activity, config.messages.retry_limit, tallies),
+        journal_of(store, files, activity, lambda: service.config.messages.retry_limit, tallies),
         take_delegation(),
     )
     webhooks = Webhooks(store, config.webhooks, version=version("wasup"))
@@ -106,7 +107,7 @@ async def _serve(
             backups=backups,
             nursery=nursery,
             activity=activity,
-            reload=lambda: _reload(config, server, webhooks, resealing),
+            reload=lambda: _reload(service, server),
             seals=seals,
             resealing=resealing,
             webhooks=webhooks,
@@ -135,12 +136,9 @@ async def _serve(
             await start_fresh(service)
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)
-        nursery.start_soon(_expire, config, store)
+        nursery.start_soon(_expire, lambda: service.config, store)
         nursery.start_soon(resealing.run)
-        if config.backup.interval_hours:
-            nursery.start_soon(
-                backups.keep_making, config.backup.interval_hours * _HOUR_S, config.backup.keep
-            )
+        nursery.start_soon(_back_up, service)
         if config.metrics.listen:
             await nursery.start(_serve_metrics, config.metrics.listen, service, server)
         await nursery.start(server.serve, sock)
@@ -200,9 +198,9 @@ async def _reload_as_asked(service: Service, notifier: Notifier) -> None:
             _log.warning("webhooks_not_reloaded", error=str(error))
 
 
-async def _reload(config: Config, server: Server, webhooks: Webhooks, resealing: Resealing) -> Config:
-    """Take what can be taken without a restart from the file again: `[access]`, `[log]`, the keys of
-    `[encryption]`, and `[webhooks]`.
+async def _reload(service: Service, server: Server) -> Outcome:
+    """Take what can be taken without a restart from the file again, the keys of `[encryption]` too; see
+    `daemon.reload`.
 
     Raises:
         ConfigError: the file, or the key file, is refused; the old values stay.
@@ -210,17 +208,38 @@ async def _reload(config: Config, server: Server, webhooks: Webhooks, resealing:
             stay as they were, and the rest has been taken.
     """
     try:
-        fresh = configuration.load(config.file, os.environ)
+        fresh = configuration.load(service.config.file, os.environ)
         keys = await trio.to_thread.run_sync(keyfile.load, fresh.encryption.key_file, os.environ)
-        await resealing.replace_keys(keys)
+        await service.resealing.replace_keys(keys)
     except (configuration.ConfigError, RpcError) as error:
         _log.warning("config_refused", error=str(error))
         raise
+    outcome = merge(service.config, fresh)
+    rows, _ = await service.store.read(sessions.list_)
+    service.take(outcome.config, {row.id: row.settings.visible for row in rows})
     server.set_access(fresh.access)
     logs.configure(fresh.log.level, fresh.log.format)
-    await webhooks.configure(fresh.webhooks)
-    _log.info("config_reloaded", file=str(fresh.file))
-    return fresh
+    await service.webhooks.configure(fresh.webhooks)
+    _log.info(
+        "config_reloaded",
+        file=str(fresh.file),
+        applied=outcome.applied,
+        needs_restart=outcome.needs_restart,
+    )
+    return outcome
+
+
+async def _back_up(service: Service) -> None:
+    """Make copies of the store as `[backup]` says, and as it says by then where it changes."""
+    while True:
+        settings = service.config.backup
+        async with trio.open_nursery() as nursery:
+            if settings.interval_hours:
+                interval_s = settings.interval_hours * _HOUR_S
+                nursery.start_soon(service.backups.keep_making, interval_s, settings.keep)
+            while service.config.backup == settings:
+                await service.changed.wait()
+            nursery.cancel_scope.cancel()
 
 
 async def _serve_metrics(
@@ -245,16 +264,16 @@ async def _look_for_browser(fleet: Fleet) -> None:
         _log.warning("browser_unavailable", reason=error.reason, action=error.action)
 
 
-async def _expire(config: Config, store: Store) -> None:
+async def _expire(config: Callable[[], Config], store: Store) -> None:
     """Drop what is not to be kept: old events, and what sessions without history said a day ago.
 
     Sessions, logins and everything else that was said are kept for ever.
     """
     while True:
-        now = now_ms()
+        now, retain_days = now_ms(), config().events.retain_days
         try:
-            if config.events.retain_days:
-                before_ms = now - config.events.retain_days * _DAY_MS
+            if retain_days:
+                before_ms = now - retain_days * _DAY_MS
                 while await store.write(partial(expire, before_ms=before_ms)):
                     pass
             while await store.write(partial(messages.forget, before_ms=now - _DAY_MS)):

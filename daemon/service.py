@@ -1,7 +1,7 @@
 """What handlers work with: the daemon's parts, held together."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -14,6 +14,7 @@ from daemon.config import Config
 from daemon.figures import Disk
 from daemon.files import MediaFiles
 from daemon.journal import StoreJournal, now_ms
+from daemon.reload import Outcome
 from daemon.resealing import Resealing
 from daemon.seals import Seals
 from daemon.store import SessionRow, Store
@@ -49,7 +50,7 @@ class Service:
     backups: Backups
     nursery: trio.Nursery
     activity: dict[str, int]
-    reload: Callable[[], Awaitable[Config]]
+    reload: Callable[[], Awaitable[Outcome]]
     seals: Seals
     resealing: Resealing
     webhooks: Webhooks
@@ -59,6 +60,7 @@ class Service:
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)
+    changed: trio.Event = attrs.Factory(trio.Event)  # set, and replaced, when `config` has changed
     names: dict[str, str] = attrs.Factory(dict)
     visibility: Visibility = attrs.Factory(Visibility)
 
@@ -114,6 +116,17 @@ class Service:
             most_media_bytes=self.config.messages.max_media_bytes,
         )
 
+    def take(self, config: Config, settings: Mapping[str, SessionSettings]) -> None:
+        """Go on with another configuration; `settings` are those of the sessions, by id."""
+        self.config = config
+        self.fleet.reconfigure(config.supervisor)
+        for session in self.fleet:
+            if session.id in settings:
+                session.rules = self.rules(settings[session.id])
+                session.preferences = self.preferences(settings[session.id])
+        self.changed.set()
+        self.changed = trio.Event()
+
     async def see_through(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do what must not end half-way when its client leaves; cancelling ends only the wait for it."""
         done = trio.Event()
@@ -133,7 +146,11 @@ class Service:
 
 
 def journal_of(
-    store: Store, files: MediaFiles, activity: dict[str, int], retry_limit: int, tallies: Tallies
+    store: Store,
+    files: MediaFiles,
+    activity: dict[str, int],
+    retry_limit: Callable[[], int],
+    tallies: Tallies,
 ) -> Callable[[str], StoreJournal]:
     """Return what gives each session its journal."""
     return lambda session_id: StoreJournal(store, files, session_id, activity, retry_limit, tallies)

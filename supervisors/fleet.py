@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
+import attrs
 import structlog
 import trio
 
@@ -201,6 +202,12 @@ class Fleet:
                 session.give(machine.Shutdown())
             for session in list(self):
                 await session.ended()
+
+    def reconfigure(self, settings: SupervisorSettings) -> None:
+        """Go on with other settings: lives that are under way take their liveness, new ones all of them."""
+        self.settings = settings
+        if self._workplace is not None:
+            self._workplace = attrs.evolve(self._workplace, settings=settings)
 
     async def find_workplace(self) -> Workplace:
         """Return what a life needs; looks for the browser and the page library the first time.

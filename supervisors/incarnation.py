@@ -202,7 +202,7 @@ class Incarnation:
                 nursery.start_soon(inbox.run)
                 nursery.start_soon(self._outbox.run)
                 nursery.start_soon(self._navigate, tab, workplace)
-                nursery.start_soon(self._probe, tab, page, workplace)
+                nursery.start_soon(self._probe, tab, page)
                 async for happening in happenings:
                     self._take_happening(happening)
 
@@ -236,12 +236,12 @@ class Incarnation:
             self._loaded.set()
             await self._reload.wait()
 
-    async def _probe(self, tab: Tab, page: whatsapp.WhatsAppPage, workplace: Workplace) -> None:
+    async def _probe(self, tab: Tab, page: whatsapp.WhatsAppPage) -> None:
         """See to it that the page's event loop turns; an endless loop is ended once before the page is."""
-        liveness = workplace.settings.liveness
         await self._loaded.wait()
         while True:
-            await trio.sleep(liveness.probe_interval)
+            await trio.sleep((await self._find_workplace()).settings.liveness.probe_interval)
+            liveness = (await self._find_workplace()).settings.liveness
             try:
                 await page.probe(liveness.probe_timeout)
             except chrome_errors.ContextDestroyed:

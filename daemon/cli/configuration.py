@@ -33,9 +33,9 @@ def reload(*, at: At) -> None:
         if answer["file"] is None:
             tell("There is no file: the daemon runs with the built-in defaults.")
         else:
-            at.out.line(
-                f"{answer['file']}: read again. In force: {', '.join(answer['reloaded']) or 'nothing'}."
-            )
-            tell("What else has changed takes a restart of the daemon.")
+            applied = ", ".join(answer.get("applied", ())) or "nothing that applies at once"
+            at.out.line(f"{answer['file']}: read again. Changed: {applied}.")
+            if waiting := ", ".join(answer.get("needsRestart", ())):
+                at.out.line(f"Needs a restart of the daemon: {waiting}.")
 
     at.result(answer, show)

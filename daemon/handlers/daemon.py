@@ -9,6 +9,7 @@ import trio
 
 from daemon.config import ConfigError
 from daemon.dispatch import Call, Reply
+from daemon.reload import TABLES
 from daemon.service import Service
 from daemon.store import history, messages, sealing
 from protocol.errors import ERRORS, RpcError
@@ -189,14 +190,17 @@ def whoami(_service: Service, call: Call, _params: NoParams) -> WhoamiResult:
 async def reload_config(service: Service, _call: Call, _params: NoParams) -> ReloadResult:
     """Take what can be taken without a restart from the file again."""
     try:
-        fresh = await service.see_through(service.reload)
+        outcome = await service.see_through(service.reload)
     except ConfigError as error:
         raise RpcError(
             "INVALID_PARAMS", str(error), action="Correct the file; the old values stay."
         ) from None
+    file = outcome.config.file
     return ReloadResult(
-        file=None if fresh.file is None else str(fresh.file),
-        reloaded=("access", "encryption", "log", "webhooks"),
+        file=None if file is None else str(file),
+        reloaded=TABLES,
+        applied=outcome.applied,
+        needs_restart=outcome.needs_restart,
     )
 
 

@@ -208,10 +208,16 @@ class MetricsResult(Record, frozen=True, kw_only=True):
 
 
 class ReloadResult(Record, frozen=True, kw_only=True):
-    """What was read again: the file, None where there is none; what needs a restart keeps its old value."""
+    """What was read again: the file, None where there is none, and the tables that apply without a restart.
+
+    Of the keys that have changed since the daemon started, or last took them over: those that apply now, and
+    those that keep their old values until it is started again.
+    """
 
     file: str | None
     reloaded: tuple[str, ...]
+    applied: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
 
 
 class ShutdownResult(Record, frozen=True, kw_only=True):

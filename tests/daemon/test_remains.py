@@ -68,7 +68,7 @@ async def test_on_a_full_disk_expiry_is_put_off(autojump_clock: trio.testing.Moc
     store: Any = FullStore(refusals=2)
     begun = trio.current_time()
     with trio.move_on_after(3.5 * main.EXPIRE_EVERY_S):
-        await main._expire(parse("", {"HOME": "/nowhere"}), store)
+        await main._expire(lambda: parse("", {"HOME": "/nowhere"}), store)
     hours = [round((at - begun) / main.EXPIRE_EVERY_S) for at in store.asked]
     assert hours == [0, 1, 2, 2, 3, 3]  # events, then messages, as soon as there is room
 

@@ -45,9 +45,9 @@ async def test_a_second_daemon_on_the_same_socket_is_refused(wasupd: Wasupd, cal
 
 
 async def test_the_configuration_is_read_again(wasupd: Wasupd, call: Caller) -> None:
-    """By request as by SIGHUP: access, log and webhooks; a bad file changes nothing."""
+    """By request as by SIGHUP; a bad file changes nothing."""
     answer = await call("daemon.reloadConfig")
-    assert answer == {"file": str(wasupd.config), "reloaded": ["access", "log", "webhooks"]}
+    assert (answer["file"], answer["applied"], answer["needsRestart"]) == (str(wasupd.config), [], [])
     good = wasupd.config.read_text()
     wasupd.config.write_text(good + "\n[nonsense]\n")
     with pytest.raises(RpcError) as refusal:

@@ -380,7 +380,7 @@ async def test_the_configuration_is_reloaded(daemon: Daemon) -> None:
             assert (await only(client))["url"] == f"{one}/hook"
             secret.chmod(0o600)
             answer = await client.call("daemon.reloadConfig")
-            assert answer["reloaded"] == ["access", "log", "webhooks"]
+            assert "webhooks" in answer["reloaded"]
             hook = await only(client)
             assert (hook["id"], hook["url"], hook["signed"]) == ("config", f"{two}/hook", True)
             await touch(client, "shop")
