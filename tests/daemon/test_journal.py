@@ -49,7 +49,7 @@ async def test_a_file_is_kept_until_the_acknowledgment_is_on_the_disk(tmp_path: 
         await store.write(
             lambda db: outbox.enqueue(db, "one", content, id="3EB0", chat_id="49@c.us", at_ms=1)
         )
-        journal = StoreJournal(store, files, "one", {}, 5, Tallies())
+        journal = StoreJournal(store, files, "one", {}, lambda: 5, Tallies())
         assert await journal.take(10)
         journal.resolved("3EB0", KEY, "49@c.us")
         with store.log.subscribe(types=["message.sent"]) as events, trio.fail_after(10):
