@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from . import models as m
+from .actions import ACTIONS, ONCE
 from .errors import RpcError
 from .params import decode, nearest
 
@@ -410,6 +411,23 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 _WEBHOOK,
                 "operator",
                 "Send a webhook one event of the type webhook.test, and tell how it went",
+            ),
+            *(
+                Method(
+                    name,
+                    params,
+                    result,
+                    (
+                        *_REACH,
+                        *(("MESSAGE_NOT_FOUND",) if params is m.MessageParams else ()),
+                        *(("RECIPIENT_NOT_FOUND",) if "chat_id" in params.__struct_fields__ else ()),
+                        *(("MEDIA_TOO_LARGE",) if {"image", "video"} & {*params.__struct_fields__} else ()),
+                        *(("OUTCOME_UNKNOWN",) if name in ONCE else ()),
+                    ),
+                    "reader" if name == "label.list" else "operator",
+                    summary,
+                )
+                for name, params, result, summary in ACTIONS
             ),
             Method("daemon.health", m.NoParams, m.Health, (), "reader", "How the daemon is"),
             Method(

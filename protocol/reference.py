@@ -17,7 +17,7 @@ JSON-RPC 2.0 over the daemon's Unix socket, one message a line. `params` is alwa
 missing ones are refused with `INVALID_PARAMS` and the path of the offender. This page is made from the same
 table that the daemon checks requests by; `wasupctl call rpc.discover` prints it for programs. Every example
 was run against the daemon, with a simulated WhatsApp: the request's line, and the `result` of its answer.
-Long texts and lists are cut.
+Long texts and lists are cut. Methods without one are [actions](actions.md), which says what was ever run.
 
 Any method may also fail with {common}.
 """

@@ -41,6 +41,14 @@ _HELP: Final[Mapping[str, str]] = {
 
 ASKS: Final[Mapping[str, str]] = {
     "message.delete": "Delete this message?",
+    "chat.clear": "Delete all messages of this chat from this account's devices?",
+    "chat.delete": "Delete this chat from this account's devices?",
+    "label.delete": "Delete this label?",
+    "group.removeParticipants": "Remove them from the group?",
+    "group.revokeInviteLink": "End the group's invite link?",
+    "group.leave": "Leave this group?",
+    "status.delete": "Delete this status post?",
+    "channel.delete": "Delete this channel, for all who follow it?",
 }
 """What cannot be taken back: asked before, unless `--yes`."""
 

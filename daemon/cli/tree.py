@@ -107,6 +107,11 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "chat": ("Chats, contacts and groups", "List chats, and do something with one."),
         "contact": ("Chats, contacts and groups", "List contacts, and do something with one."),
         "group": ("Chats, contacts and groups", "List groups, and do something with one."),
+        "label": ("Chats, contacts and groups", "Labels of a business account."),
+        "channel": ("Chats, contacts and groups", "Make, find and follow channels."),
+        "status": ("Chats, contacts and groups", "Post as the account's status."),
+        "profile": ("Chats, contacts and groups", "The account's own name, picture and about."),
+        "calls": ("Chats, contacts and groups", "Calls that come in."),
         "number": ("Chats, contacts and groups", "Look numbers up."),
         "webhook": (
             "Messages and events",
@@ -133,7 +138,7 @@ def generated() -> Iterator[tuple[str, str, str]]:
     for method in METHODS:
         if method not in taken:
             space, _, verb = method.partition(".")
-            yield space, words(verb), method
+            yield "calls" if space == "call" else space, words(verb), method
 
 
 def spaces() -> list[str]:

@@ -11,6 +11,7 @@ from daemon.handlers import (
     history,
     linking,
     messages,
+    page_actions,
     reach,
     rpc,
     sessions,
@@ -77,6 +78,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "daemon.shutdown": daemon_methods.shutdown,
     "daemon.reloadConfig": daemon_methods.reload_config,
     "rpc.discover": rpc.discover,
+    **page_actions.handlers(),
 }
 
 

@@ -24,7 +24,7 @@ from supervisors.whatsapp.page import WhatsAppPage
 
 
 async def edit(service: Service, _call: Call, params: MessageEditParams) -> Message:
-    page, row = await _target(service, params.session_id, params.message_id)
+    page, row = await target(service, params.session_id, params.message_id)
     await page.ask("edit", {"key": row.key, "text": params.text})
     await service.store.write(
         lambda db: table.edited(db, params.session_id, row.key or row.id, params.text, now_ms())
@@ -33,26 +33,26 @@ async def edit(service: Service, _call: Call, params: MessageEditParams) -> Mess
 
 
 async def delete(service: Service, _call: Call, params: MessageDeleteParams) -> Message:
-    page, row = await _target(service, params.session_id, params.message_id)
+    page, row = await target(service, params.session_id, params.message_id)
     await page.ask("remove", {"key": row.key, "forEveryone": params.for_everyone})
     await service.store.write(lambda db: table.deleted(db, params.session_id, row.key or row.id, now_ms()))
     return await _now(service, row)
 
 
 async def react(service: Service, _call: Call, params: MessageReactParams) -> Message:
-    page, row = await _target(service, params.session_id, params.message_id)
+    page, row = await target(service, params.session_id, params.message_id)
     await page.ask("react", {"key": row.key, "emoji": params.emoji})
     return await _now(service, row)
 
 
 async def mark_read(service: Service, _call: Call, params: MessageParams) -> Message:
-    page, row = await _target(service, params.session_id, params.message_id)
+    page, row = await target(service, params.session_id, params.message_id)
     await page.ask("markRead", {"key": row.key})
     return await _now(service, row)
 
 
 async def forward(service: Service, _call: Call, params: MessageForwardParams) -> MessageForwardResult:
-    page, row = await _target(service, params.session_id, params.message_id)
+    page, row = await target(service, params.session_id, params.message_id)
     await page.ask("forward", {"key": row.key, "to": parse_recipient(params.to)})
     return MessageForwardResult()
 
@@ -64,7 +64,7 @@ async def download(service: Service, _call: Call, params: MessageParams) -> Mess
         raise RpcError("MESSAGE_NOT_FOUND", "The message has no file", messageId=row.id)
     data = await service.files.downloaded(params.session_id, row.key or row.id)
     if data is None:
-        page, _ = await _target(service, params.session_id, params.message_id)
+        page, _ = await target(service, params.session_id, params.message_id)
         _, data = await page.download(row.key or row.id, service.config.messages.max_media_bytes)
     return MessageDownloadResult(
         mimetype=row.media.mimetype,
@@ -91,7 +91,7 @@ async def cancel(service: Service, _call: Call, params: MessageParams) -> Messag
     return message_record(row)
 
 
-async def _target(service: Service, session_id: str, message_id: str) -> tuple[WhatsAppPage, MessageRow]:
+async def target(service: Service, session_id: str, message_id: str) -> tuple[WhatsAppPage, MessageRow]:
     """Return the page, and the message that it knows. Raises MESSAGE_NOT_FOUND, SESSION_NOT_CONNECTED."""
     session = service.session(session_id)
     row = await service.store.read(lambda db: table.get(db, session_id, message_id))

@@ -237,19 +237,29 @@ class WhatsAppPage:
             with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True), contextlib.suppress(RpcError):
                 await self.ask("close", {"token": token})
 
-    async def ask(self, function: str, argument: object = None, *, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+    async def ask(
+        self,
+        function: str,
+        argument: object = None,
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+        once: bool = False,
+    ) -> Any:
         """Call one of the bridge's functions for a client; return its JSON.
 
         Raises:
             RpcError: PAGE_TIMEOUT, PAGE_ERROR with the page's own name and message, SESSION_NOT_CONNECTED
-                where the page has gone away, or the code that the bridge gave.
+                where the page has gone away, or the code that the bridge gave. With `once`, which says that
+                doing it again would do it twice, OUTCOME_UNKNOWN where the answer was lost.
         """
         try:
             answer = await self._call(function, argument, timeout_s=timeout_s)
-        except CallTimeout:
-            raise RpcError("PAGE_TIMEOUT", f"The page did not answer within {timeout_s:g} s") from None
         except ChromeError as error:
-            raise RpcError("SESSION_NOT_CONNECTED", f"The page went away: {error}") from None
+            if once:
+                raise RpcError("OUTCOME_UNKNOWN", f"The page's answer was lost: {error}") from None
+            if not isinstance(error, CallTimeout):
+                raise RpcError("SESSION_NOT_CONNECTED", f"The page went away: {error}") from None
+            raise RpcError("PAGE_TIMEOUT", f"The page did not answer within {timeout_s:g} s") from None
         if isinstance(answer, Failure):
             if answer.code == "NOT_READY":
                 raise RpcError("SESSION_NOT_CONNECTED", answer.message)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocol.actions import ACTIONS
 from protocol.errors import ERRORS, RpcError
 from protocol.methods import COMMON_ERRORS, METHODS, Method, decode_params, find_method
 from protocol.models import CONTENTS, MessageListParams, SessionWaitParams
@@ -71,7 +72,24 @@ PAST = {
     "createdAt": "2026-11-21T10:00:00.000Z",
     "updatedAt": "2026-11-21T10:00:00.000Z",
 }
+NUMBER = "+49 151 12345678"
+BY_FIELD: dict[str, object] = {
+    "contactId": NUMBER,
+    "chatId": NUMBER,
+    "participants": [NUMBER],
+    "chats": [NUMBER],
+    "image": {"data": "aGk="},
+    "video": {"data": "aGk="},
+}
 GIVEN: dict[str, dict[str, object]] = {
+    **{
+        name: {
+            field.encode_name: BY_FIELD[field.encode_name]
+            for field in msgspec.structs.fields(params)
+            if field.encode_name in BY_FIELD
+        }
+        for name, params, *_ in ACTIONS
+    },
     "message.import": {"messages": [PAST]},
     "daemon.forceCleanup": {"confirm": True},
     "message.send": {**dict.fromkeys(CONTENTS), "sessionId": None, "tag": None, "text": "Hello"},

@@ -126,7 +126,7 @@ const plain = (value, depth = 0) => {
       .map(([name, item]) => [name, plain(item, depth + 1)]),
   );
 };
-offers.call = async ({ name, args, mostBytes }) => {
+const memberOf = (name) => {
   const path = name.split('.');
   let owner = WPP;
   for (const part of path.slice(0, -1)) owner = Object.hasOwn(owner ?? {}, part) ? owner[part] : null;
@@ -134,7 +134,23 @@ offers.call = async ({ name, args, mostBytes }) => {
   if (!owner || !Object.hasOwn(owner, member) || typeof owner[member] !== 'function') {
     throw failure('NO_SUCH_FUNCTION', `the page library has no function ${name}`);
   }
-  const answer = JSON.stringify(plain(await owner[member](...args)));
+  return (...args) => owner[member](...args);
+};
+offers.call = async ({ name, args, mostBytes }) => {
+  const answer = JSON.stringify(plain(await memberOf(name)(...args)));
   if (answer.length > mostBytes) throw failure('TOO_LARGE', `the answer has ${answer.length} characters`);
   return answer;
+};
+
+// One of them as a method of the daemon's own. An argument {chat} is a chat that the page may not know yet;
+// `already` is the error that says that things are as they should be.
+offers.act = async ({ name, args, already }) => {
+  const given = [];
+  for (const arg of args) given.push(arg && arg.chat ? (await resolveChat(arg.chat)).id.toString() : arg);
+  try {
+    return plain(await memberOf(name)(...given));
+  } catch (error) {
+    if (already && error && error.code === already) return null;
+    throw error;
+  }
 };

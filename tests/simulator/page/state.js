@@ -156,6 +156,9 @@ export class ChatModel extends Model {
   get formattedTitle() {
     return this.name ?? this.id?.user;
   }
+  set formattedTitle(_title) {
+    // Page libraries write it beside the name, from which it comes.
+  }
   get isNewsletter() {
     return false;
   }
