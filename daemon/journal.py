@@ -110,6 +110,9 @@ class StoreJournal:
             )
         )
 
+    async def is_sending(self) -> bool:
+        return await self._store.read(lambda db: outbox.queue_length(db, self._session_id)) > 0
+
     def received(self, message: PageMessage, *, recovered: bool) -> None:
         reached("received.told")
         at_ms = self._touch()

@@ -251,7 +251,15 @@ KEYS: Final = (
         _integer(0, 2**50),
         0,
         "How many bytes the browser of a session may take; 0: no limit. Under systemd each browser is in a "
-        "control group of its own, and the kernel ends processes of this browser, and of no other.",
+        "control group of its own, and the kernel ends processes of this browser, and of no other. At nine "
+        "tenths of it there is a session.alert, and the browser is restarted when nothing is being sent.",
+    ),
+    Key(
+        "browser.memory_reserve",
+        _integer(0, 2**50),
+        256 * 2**20,
+        "How many bytes of memory must be left beside a new browser; while they are not, starts wait, with "
+        "the reason WAITING_FOR_MEMORY.",
     ),
     Key("whatsapp.url", _text("an http or https URL", _is_url), "https://web.whatsapp.com/", "The page."),
     Key(

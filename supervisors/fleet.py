@@ -11,7 +11,7 @@ import attrs
 import structlog
 import trio
 
-from supervisors import machine
+from supervisors import machine, memory
 from supervisors.chrome import launch, sandbox
 from supervisors.chrome.cgroups import Delegation
 from supervisors.chrome.errors import BrowserUnavailable, ProfileInUse
@@ -22,6 +22,7 @@ from supervisors.journal import ConnectionFacts, Journal
 from supervisors.launches import Launches
 from supervisors.login import Login
 from supervisors.machine import Phase, State
+from supervisors.memory_watch import MemoryWatch
 from supervisors.session import Preferences, Session
 from supervisors.settings import SESSION_PLACE, SupervisorSettings
 from supervisors.trash import Trash
@@ -56,7 +57,9 @@ class Fleet:
         self._workplace: Workplace | None = None
         self._finding = trio.Lock()
         self._trash = Trash(sessions_dir / ".removed")
-        self._launches = Launches(settings.browser.launch_concurrency or os.cpu_count() or 1)
+        self._sizes = memory.Sizes()
+        self._launches = Launches(settings.browser.launch_concurrency or os.cpu_count() or 1, self._has_room)
+        self._watch = MemoryWatch(settings, self._sizes)
 
     def __iter__(self) -> Iterator[Session]:
         return iter(self._sessions.values())
@@ -87,7 +90,15 @@ class Fleet:
         """Keep the supervisors. Cancelling ends every browser, with deadlines, before it returns."""
         async with trio.open_nursery() as self._nursery:
             task_status.started()
+            self._nursery.start_soon(self._launches.keep_looking)
+            self._nursery.start_soon(self._watch.run, self)
             await self._copy_logins()
+
+    def _has_room(self, launching: int) -> bool:
+        """Tell whether one more browser fits into the memory, beside those that are being launched."""
+        browser = self.settings.browser
+        needed = self._sizes.expected_bytes * (launching + 1) + browser.memory_reserve
+        return bool(browser.endpoint) or memory.available_bytes() >= needed
 
     async def _copy_logins(self) -> None:
         """Copy the logins of connected sessions whenever they are due, one at a time; never returns."""

@@ -127,10 +127,16 @@ class Incarnation:
         self._scope.cancel()
 
     async def _live(self) -> None:
-        if not self._turn.has_come.is_set():
-            self._session.give(machine.Queued())
-            _log.info("launch_queued", session_id=self._session.id, ahead=self._turn.ahead)
-            await self._turn.has_come.wait()
+        while not self._turn.has_come.is_set():
+            if self._session.state.reason != self._turn.reason:
+                self._session.give(machine.Queued(self._turn.reason))
+                _log.info(
+                    "launch_queued",
+                    session_id=self._session.id,
+                    ahead=self._turn.ahead,
+                    reason=self._turn.reason,
+                )
+            await self._turn.news()
         workplace = await self._find_workplace()
         _log.info("launch_began", session_id=self._session.id)
         async with contextlib.AsyncExitStack() as stack:

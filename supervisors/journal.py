@@ -73,6 +73,9 @@ class Journal(Protocol):
     def alerted(self, kind: str, detail: str) -> None:
         """Record that somebody should look at the session: one `session.alert`, and why in a sentence."""
 
+    async def is_sending(self) -> bool:
+        """Tell whether messages wait to be sent, or are being sent."""
+
     def received(self, message: PageMessage, *, recovered: bool) -> None:
         """Record a message that the page has; one that is known already is dropped."""
 

@@ -42,6 +42,7 @@ class BrowserSettings:
     endpoint: str = ""  # of a browser that runs elsewhere; "" = start one
     launch_concurrency: int = 0  # 0 = as many as there are cores
     memory_limit: int = 0  # bytes a session; 0 = none
+    memory_reserve: int = 256 << 20
 
 
 @attrs.frozen(kw_only=True)

@@ -117,7 +117,7 @@ def take_delegation(own: Path | None = None) -> Delegation | None:
     Args:
         own: the daemon's group; None: look.
     """
-    own = own or _own_path()
+    own = own or own_path()
     if own is None:
         return None
     try:
@@ -152,7 +152,8 @@ def entering(group: Cgroup, command: list[str]) -> list[str]:
     return ["/bin/sh", "-c", 'echo 0 >"$0"; exec "$@"', str(group.path / "cgroup.procs"), *command]
 
 
-def _own_path() -> Path | None:
+def own_path() -> Path | None:
+    """Return this process's group, None where there is no tree of version 2."""
     return _path_of(Path("/proc/self/cgroup"))
 
 

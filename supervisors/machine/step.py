@@ -17,6 +17,7 @@ from supervisors.machine.words import (
     RESTART_LIMIT,
     STOPPED,
     WAITING_FOR_LAUNCH,
+    WAITING_FOR_MEMORY,
     Action,
     Admitted,
     Connected,
@@ -75,7 +76,7 @@ def step(state: State, event: Event, now: float, rules: Rules) -> tuple[State, t
         case Shutdown():
             move.shutdown()
         case Queued():
-            move.queued()
+            move.queued(event)
         case Admitted():
             move.admitted()
         case QrShown():
@@ -218,14 +219,14 @@ class _Move:
 
     # -- what happened
 
-    def queued(self) -> None:
+    def queued(self, event: Queued) -> None:
         if self.state.phase is Phase.STARTING:
-            self._set(reason=WAITING_FOR_LAUNCH)
+            self._set(reason=event.reason)
 
     def admitted(self) -> None:
         if self.state.phase is Phase.STARTING:
             self._set(deadline=self.now + self.rules.connect_timeout)
-            if self.state.reason == WAITING_FOR_LAUNCH:
+            if self.state.reason in (WAITING_FOR_LAUNCH, WAITING_FOR_MEMORY):
                 self._set(reason=None)
 
     def qr_shown(self, event: QrShown) -> None:

@@ -17,6 +17,7 @@ STOPPED = "STOPPED"
 DAEMON_STOPPED = "DAEMON_STOPPED"
 PHONE_NUMBER_IN_USE = "PHONE_NUMBER_IN_USE"
 WAITING_FOR_LAUNCH = "WAITING_FOR_LAUNCH"
+WAITING_FOR_MEMORY = "WAITING_FOR_MEMORY"
 PAGE_HUNG = "PAGE_HUNG"
 ENDED = "ENDED"
 # Starting again does not help against these: no restart is spent, only the revival tries again.
@@ -123,7 +124,9 @@ class Shutdown:
 # What happened.
 @attrs.frozen
 class Queued:
-    """The launch must wait for its turn."""
+    """The launch must wait: for its turn, or for memory."""
+
+    reason: str = WAITING_FOR_LAUNCH
 
 
 @attrs.frozen

@@ -69,6 +69,9 @@ class Memory:
     def alerted(self, kind: str, detail: str) -> None:
         pass
 
+    async def is_sending(self) -> bool:
+        raise NotImplementedError
+
     def transition(
         self,
         state: State,

@@ -287,3 +287,32 @@ async def test_what_operators_look_for_in_the_log(sim: Simulator, wasupd: Wasupd
     permanent = next(line for line in wasupd.logged() if line["event"] == "sessions_permanent")
     assert (permanent["timeout_minutes"], permanent["cleanup_interval_minutes"]) == (0, 0)
     assert "SingletonLock" not in json.dumps(wasupd.logged())
+
+
+@pytest.mark.parametrize("settings", [{"browser.memory_reserve": 2**50}], indirect=True, ids=["none"])
+async def test_a_start_waits_for_memory(call: Caller) -> None:
+    """It says so, is stopped like any other, and no browser pushes the machine into swap."""
+    await call.create("shop")
+    assert (await call("session.start", sessionId="shop"))["status"] == "connecting"
+    status = await call("session.status", sessionId="shop")
+    assert (status["status"], status["reason"]) == ("connecting", "WAITING_FOR_MEMORY")
+    assert (await call("session.get", sessionId="shop"))["process"] is None
+    assert await call("session.stop", sessionId="shop") == {"status": "inactive"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"browser.memory_limit": 2**20, "liveness.probe_interval": 0.5}],
+    indirect=True,
+    ids=["1 MiB"],
+)
+async def test_a_browser_that_takes_too_much_is_restarted(sim: Simulator, call: Caller) -> None:
+    await call.create("shop")
+    async with call.client.subscribe(
+        types=["session.alert", "session.disconnected", "session.recovered"]
+    ) as events:
+        await call.link("shop", sim.phone(SHOP))
+        alert, ended, _ = await until(events, "session.recovered")
+    assert alert["data"]["kind"] == "memory"
+    assert ended["data"]["reason"] == "MEMORY_LIMIT"
+    assert (await call("session.get", sessionId="shop"))["restarts"]["count"] == 1

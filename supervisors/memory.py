@@ -1,0 +1,80 @@
+"""How much memory there is, and what browsers take of it. Reads /proc and /sys.
+
+Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html, proc_meminfo(5), proc_pid_smaps(5).
+"""
+
+import contextlib
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import psutil
+import trio
+
+from supervisors.chrome import cgroups
+
+USUAL_BYTES: Final = 256 << 20
+"""What a browser is taken to need before one was measured: the page of a small account, and then some."""
+REMEMBERED: Final = 50
+
+
+def available_bytes(own: Path | None = None) -> int:
+    """Return how much can be had without swapping: of the machine, or of the tightest control group.
+
+    Args:
+        own: this process's group; None: look.
+    """
+    return min((psutil.virtual_memory().available, *_left_in_groups(own)))
+
+
+def _left_in_groups(own: Path | None) -> Iterator[int]:
+    path = own or cgroups.own_path()
+    while path is not None and (path / "cgroup.controllers").exists():
+        with contextlib.suppress(OSError, ValueError):  # "max", or no memory controller
+            limit = int((path / "memory.max").read_text())
+            used = int((path / "memory.current").read_text())
+            yield max(0, limit - used + _reclaimable(path))
+        path = path.parent
+
+
+def _reclaimable(group: Path) -> int:
+    for line in (group / "memory.stat").read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if name == "inactive_file":
+            return int(value)
+    return 0
+
+
+async def measure(pid: int) -> int | None:
+    """Return what a browser takes (its processes' proportional shares, in bytes); None if it is gone."""
+    return await trio.to_thread.run_sync(_of_tree, pid)
+
+
+def _of_tree(pid: int) -> int | None:
+    try:
+        leader = psutil.Process(pid)
+        tree = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return None
+    total = 0
+    for process in tree:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += process.memory_full_info().pss
+    return total or None
+
+
+class Sizes:
+    """What the browsers measured last took, and what the next one is expected to take."""
+
+    def __init__(self) -> None:
+        self._last: deque[int] = deque(maxlen=REMEMBERED)
+
+    def note(self, size_bytes: int) -> None:
+        """Remember what a browser took."""
+        self._last.append(size_bytes)
+
+    @property
+    def expected_bytes(self) -> int:
+        """A quarter more than their mean; before any was measured, `USUAL_BYTES`."""
+        return sum(self._last) * 5 // (4 * len(self._last)) if self._last else USUAL_BYTES

@@ -1,0 +1,79 @@
+"""Sessions that grow beyond `[browser] memory_limit`: told, and given a new browser when they are quiet."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+import trio
+
+from supervisors import memory
+from supervisors.session import Session
+from supervisors.settings import SupervisorSettings
+
+_log = structlog.get_logger(__name__)
+
+MEMORY_LIMIT: Final = "MEMORY_LIMIT"
+PROBES: Final = 4
+"""Memory is measured every so many `[liveness] probe_interval`."""
+SAMPLED: Final = 10
+"""How many browsers are measured at a time without a limit: for what a new one is expected to take."""
+PATIENCE_S: Final = 600.0
+"""How long a restart waits for a quiet moment."""
+PAUSE_S: Final = 900.0
+"""How long a session that was restarted for it is left alone: what it needs it needs."""
+SHARE: Final = 0.9
+"""The share of the limit at which it counts as reached: at all of it the kernel ends processes."""
+
+
+class MemoryWatch:
+    """Measures browsers, one after the other; what it finds goes to `sizes`."""
+
+    def __init__(self, settings: SupervisorSettings, sizes: memory.Sizes) -> None:
+        self._limit = settings.browser.memory_limit * SHARE
+        self._every_s = settings.liveness.probe_interval * PROBES
+        self._sizes = sizes
+        self._over: dict[str, float] = {}  # since when a session is over the limit
+        self._restarted: dict[str, float] = {}
+        self._next = 0
+
+    async def run(self, sessions: Iterable[Session]) -> None:
+        """Watch; never returns."""
+        while True:
+            await trio.sleep(self._every_s)
+            connected = [each for each in sessions if each.state.status == "connected"]
+            if not self._limit and len(connected) > SAMPLED:
+                self._next = (self._next + SAMPLED) % len(connected)
+                connected = (connected + connected)[self._next : self._next + SAMPLED]
+            known = {session.id for session in sessions}
+            self._over = {id_: since for id_, since in self._over.items() if id_ in known}
+            self._restarted = {id_: at for id_, at in self._restarted.items() if id_ in known}
+            for session in connected:
+                await self._look_at(session)
+
+    async def _look_at(self, session: Session) -> None:
+        life = session.life
+        if life is None or life.pid is None:
+            return
+        size = await memory.measure(life.pid)
+        if size is None or session.life is not life:
+            return
+        self._sizes.note(size)
+        if not self._limit or size < self._limit:
+            self._over.pop(session.id, None)
+            return
+        now = trio.current_time()
+        if now - self._restarted.get(session.id, -PAUSE_S) < PAUSE_S:
+            return
+        if session.id not in self._over:
+            self._over[session.id] = now
+            _log.warning("memory_limit_reached", session_id=session.id, bytes=size)
+            session.journal.alerted(
+                "memory",
+                f"The browser takes {size >> 20} MiB, {SHARE:.0%} of [browser] memory_limit or more: "
+                "it is restarted when nothing is being sent",
+            )
+        if now - self._over[session.id] >= PATIENCE_S or not await session.journal.is_sending():
+            del self._over[session.id]
+            self._restarted[session.id] = now
+            if session.life is life:
+                life.end(MEMORY_LIMIT)
