@@ -15,6 +15,7 @@ import trio
 
 from daemon.seals import CHUNK_BYTES, ID_BYTES, Key, Seals, read_sealed, write_sealed
 from protocol.errors import RpcError
+from supervisors.chrome.profile import make_private
 
 SEALED = ".sealed"
 
@@ -208,7 +209,7 @@ def _key_id(entry: Path) -> bytes | None:
 def _write(path: Path, data: Iterator[bytes], key: Key | None) -> None:
     """Write a file that is there whole or not at all."""
     unfinished = path.with_name(path.name + ".part")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     _write_unfinished(unfinished, data, path, key)
     unfinished.rename(_name(path, key))
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

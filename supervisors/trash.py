@@ -14,6 +14,8 @@ from typing import Final
 import structlog
 import trio
 
+from supervisors.chrome.profile import make_private
+
 _log = structlog.get_logger(__name__)
 
 PAUSES_S: Final = (0.1, 0.5, 2.0)
@@ -36,7 +38,7 @@ class Trash:
 
         def move() -> None:
             if path.exists():
-                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(self._directory)
                 path.rename(doomed)
 
         await _patiently(move)

@@ -103,7 +103,8 @@ class Values:
                 at = self.random.randrange(len(value))
                 return [*value[:at], self._mutated(value[at]), *value[at + 1 :]]
             case list() if dice < 0.8:
-                return value * self.random.choice([2, 70, 3000]) if len(value) < 100 else value
+                short = len(value) < 100 and len(str(value)) < 1000
+                return value * self.random.choice([2, 70, 3000]) if short else value
             case str() if dice < 0.4:
                 at = self.random.randrange(len(value) + 1)
                 return value[:at] + self.random.choice(_TEXTS) + value[at:]
