@@ -28,7 +28,7 @@ test: setup $(PEER)
 test-slow: setup $(PEER)
 	@$(BIN)/python -m pytest -m slow
 
-# Kills whatever can be killed, a thousand times, and restarts the daemon fifty times. For hours.
+# Kills whatever can be killed, a thousand times, and restarts the daemon fifty times. Takes hours.
 soak: setup
 	@WASUP_KILLS=$${WASUP_KILLS:-1000} WASUP_RESTARTS=$${WASUP_RESTARTS:-50} \
 		$(BIN)/python -m pytest -s tests/system/test_crash.py

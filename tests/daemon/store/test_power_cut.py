@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from protocol.models import MessageStatus
 
 S = "one"
-CHATS = 6
+CHATS = 3
 _ACKS: tuple[MessageStatus, ...] = ("sent", "delivered")
 REACHED = ("queued", "sending", "sent", "delivered")
 
@@ -151,7 +151,7 @@ async def survive(path: Path, steps: list[Step], every: int, dice: random.Random
     return cuts
 
 
-@pytest.mark.parametrize(("rounds", "every"), [(1, 1), (20, 15)])
+@pytest.mark.parametrize(("rounds", "every"), [(1, 1), (20, 30)])
 async def test_whenever_the_power_is_cut(path: Path, rounds: int, every: int) -> None:
     """Every step of a short run, from the first write to an empty disk on; some of a longer one."""
     with recording(path) as steps:
@@ -160,4 +160,4 @@ async def test_whenever_the_power_is_cut(path: Path, rounds: int, every: int) ->
     assert {"store.db", "store.db-wal"} <= syncs
     cuts = await survive(path, steps, every, random.Random(7))  # noqa: S311  for tests
     print(f"{cuts} cuts in {len(steps)} steps")
-    assert cuts > 100
+    assert cuts > 80
