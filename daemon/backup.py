@@ -1,7 +1,6 @@
 """Backups: a session's login, settings and messages in one archive."""
 
 import base64
-import binascii
 import io
 import os
 import tarfile
@@ -77,7 +76,7 @@ def unseal_messages(seals: Seals, lines: Sequence[str]) -> list[PastMessage]:
     for number, line in enumerate(lines):
         try:
             text = seals.open(ARCHIVED, base64.b64decode(line, validate=True))
-        except binascii.Error:
+        except ValueError:  # no base64, or not even ASCII
             text = None
         if text is None:
             path, problem = f"$.sealed[{number}]", "It cannot be decrypted"
