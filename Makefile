@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs setup run test test-slow fuzz soak demo bench lint lock dist man install uninstall clean
+.PHONY: docs setup run test test-slow fuzz soak demo bench lint lock dist man install uninstall deb clean
 
 setup: $(STAMP)
 
@@ -73,6 +73,10 @@ install: dist
 
 uninstall:
 	@bash tools/install.sh uninstall $(VENV) $(PREFIX) $(DESTDIR)
+
+# A package for Debian and its kin, in dist/.
+deb: dist
+	@bash tools/deb.sh $(VENV)
 
 # Takes the newest versions that pyproject.toml allows into requirements.lock.
 lock: setup

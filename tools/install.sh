@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts wasup where systemd finds it, or takes it away again. Called by make after `make dist`.
-# Usage: tools/install.sh install|uninstall VENV PREFIX [DESTDIR]   ($DIST: where the wheel lies)
+# Usage: tools/install.sh install|uninstall VENV PREFIX [DESTDIR]   ($DIST: where the wheel lies; $COMPILE=no: without bytecode)
 set -euo pipefail
 verb=$1 venv=$2 prefix=$3 dest=${4:-}
 cd "$(dirname "$0")/.."
@@ -55,8 +55,10 @@ pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --roo
   --target "$bundle")
 "${pip[@]}" --require-hashes -r "$requirements"
 "${pip[@]}" "${DIST:-dist}"/wasup-*.whl
-rm -rf "$bundle/bin"
-"$venv/bin/python" -m compileall -q -j0 -s "$dest" "$bundle" || :  # what is for other versions of Python does not compile
+# No programs but ours, and nobody who downloads browsers: the service could not run one from where it may write.
+rm -rf "$bundle/bin" "$bundle/share" "$bundle"/selenium/webdriver/common/{linux*,macos,windows}
+[ "${COMPILE:-yes}" = no ] || # the service may not write there; without this every start would compile everything
+  "$venv/bin/python" -m compileall -q -j0 -s "$dest" "$bundle" || : # what is for other versions of Python does not compile
 program wasupd daemon.__main__
 program wasupctl daemon.cli
 install -Dm644 -t "$units" systemd/wasupd.service systemd/wasupd.socket

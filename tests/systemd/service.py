@@ -14,13 +14,18 @@ from tests.systemd.machine import Machine
 GROUP = "/system.slice/wasupd.service"
 
 
+def configure(machine: Machine, sim: Simulator) -> None:
+    """Write a configuration for the simulator."""
+    config = f'[browser]\nextra_args = {json.dumps(sim.chrome_args)}\n[log]\nlevel = "debug"\n'
+    config += "[restart]\ncooldown = 0.2\nsettle = 0.1\n"
+    machine.path("/etc/wasup/config.toml").write_text(config)
+
+
 async def set_up(machine: Machine, sim: Simulator, **unit: str) -> None:
     """What `make install` and `systemctl enable` do on a machine, and a configuration for the simulator."""
     await machine.run("systemd-sysusers")
     await machine.run("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/wasup.conf")
-    config = f'[browser]\nextra_args = {json.dumps(sim.chrome_args)}\n[log]\nlevel = "debug"\n'
-    config += "[restart]\ncooldown = 0.2\nsettle = 0.1\n"
-    machine.path("/etc/wasup/config.toml").write_text(config)
+    configure(machine, sim)
     if unit:
         lines = "\n".join(f"{name}={value}" for name, value in unit.items())
         directory = machine.path("/etc/systemd/system/wasupd.service.d")
