@@ -102,7 +102,7 @@ def _request(values: Values) -> Any:
 
 # Those that end the daemon, take seconds each, or leave ever more behind.
 _SELDOM: Final = frozenset({"rpc.discover", "daemon.metrics"})  # they take no parameters, and long
-_A_CONNECTION: Final = 200
+_A_CONNECTION: Final = 20
 _NOT_SENT: Final = frozenset(
     {"webhook.create", "daemon.shutdown", "daemon.forceCleanup", "daemon.backup", "webhook.test"}
 )
