@@ -12,6 +12,7 @@ from protocol import events
 from protocol.errors import RpcError
 from protocol.jsonrpc import ClientDecoder, Response, Told, encode_request
 
+from . import again
 from .errors import CallTimeout, ConnectionLost, DaemonUnreachable
 from .feed import Event, Feed
 from .locate import socket_candidates
@@ -50,6 +51,37 @@ async def client_over(stream: trio.abc.Stream) -> AsyncIterator["Client"]:
         nursery.start_soon(client._write)
         try:
             yield client
+        except Exception as error:  # noqa: BLE001 - the nursery would wrap it in a group
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def follow(
+    path: str | None = None,
+    *,
+    sessions: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+    after: int | None = None,
+) -> AsyncIterator["Following"]:
+    """Be told of events for the length of the block, across restarts of the daemon.
+
+    As `connect` and `subscribe`, on a connection of its own: when that is lost it connects anew, as soon as
+    there is a daemon, and goes on behind the last event that was taken, without a gap or a repeat. Raises
+    DaemonUnreachable or RpcError where the first attempt fails; later on iterating raises an RpcError that
+    will not pass by itself, such as CURSOR_EXPIRED.
+    """
+    feed = Feed(sessions, types, after)
+    # Nothing waits between the connection and the consumer: an event that was not taken is asked for again.
+    telling, told = trio.open_memory_channel[Event](0)
+    following = Following(told)
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            await nursery.start(following._keep_on, path, feed, telling)
+            yield following
         except Exception as error:  # noqa: BLE001 - the nursery would wrap it in a group
             failure = error
         nursery.cancel_scope.cancel()
@@ -112,7 +144,12 @@ class Client:
         With `after` (a seq) what followed that event comes first. No event is lost or repeated, however
         slowly they are taken: see `feed`.
         """
-        subscription = Subscription(self, Feed(sessions, types, after))
+        async with self._subscribed(Feed(sessions, types, after)) as subscription:
+            yield subscription
+
+    @asynccontextmanager
+    async def _subscribed(self, feed: Feed) -> AsyncIterator["Subscription"]:
+        subscription = Subscription(self, feed)
         await subscription._open()
         try:
             yield subscription
@@ -238,3 +275,59 @@ class Subscription:
 
     def _wake(self) -> None:
         self._news.set()
+
+
+class Following:
+    """Events across restarts of the daemon; made by `follow`. Iterate over it, from one task at a time.
+
+    `cursor` is the seq of the last event that was taken, 0 before the first: keep it with your results, and
+    a later `follow(after=cursor)` goes on there.
+    """
+
+    def __init__(self, told: trio.MemoryReceiveChannel[Event]) -> None:
+        self._told = told
+        self._failure: Exception | None = None
+        self.cursor = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            event = await self._told.receive()
+        except trio.EndOfChannel:
+            if self._failure is None:
+                raise StopAsyncIteration from None
+            raise self._failure from None
+        self.cursor = event["seq"]
+        return event
+
+    async def _keep_on(
+        self,
+        path: str | None,
+        feed: Feed,
+        telling: trio.MemorySendChannel[Event],
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        """Pass events on until cancelled; started is told once the first subscription is open."""
+        waits, started = again.delays(), False
+        async with telling:
+            while True:
+                try:
+                    async with connect(path) as client, client._subscribed(feed) as subscription:
+                        waits = again.delays()
+                        if not started:
+                            started = True
+                            self.cursor = feed.cursor
+                            task_status.started()
+                        async for event in subscription:
+                            await telling.send(event)
+                except again.LOST as error:
+                    if not started:
+                        raise
+                    if not again.passes(error):
+                        self._failure = error
+                        return
+                await trio.sleep(next(waits))
+                feed = feed.renewed()

@@ -14,6 +14,7 @@ from protocol import events
 from protocol.errors import RpcError
 from protocol.jsonrpc import ClientDecoder, Response, Told, encode_request
 
+from . import again
 from .errors import CallTimeout, ConnectionLost, DaemonUnreachable
 from .feed import Event, Feed
 from .locate import socket_candidates
@@ -38,6 +39,50 @@ def connect(path: str | None = None) -> "Client":
         else:
             return Client(connection)
     raise DaemonUnreachable(tried)
+
+
+def follow(
+    path: str | None = None,
+    *,
+    sessions: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+    after: int | None = None,
+) -> Generator[Event, None, None]:
+    """Be told of events from now on, or of those after `after` (a seq), across restarts of the daemon.
+
+    As `connect` and `Client.events`, on a connection of its own: when that is lost it connects anew, as soon
+    as there is a daemon, and goes on behind the last event that was taken, without a gap or a repeat. Raises
+    DaemonUnreachable or RpcError where the first attempt fails; later on iterating raises an RpcError that
+    will not pass by itself, such as CURSOR_EXPIRED. `close`, or leaving a `for` over it, ends the connection.
+    """
+    feed = Feed(sessions, types, after)
+    client = connect(path)
+    try:
+        client._subscribe(feed)
+    except BaseException:
+        client.close()
+        raise
+    return _keep_on(path, client, feed)
+
+
+def _keep_on(path: str | None, client: "Client", feed: Feed) -> Generator[Event, None, None]:
+    waits = again.delays()
+    try:
+        while True:
+            try:
+                if client._lost is not None:
+                    feed = feed.renewed()
+                    client = connect(path)
+                    client._subscribe(feed)
+                waits = again.delays()
+                yield from client._iterate(feed)
+            except again.LOST as error:
+                if not again.passes(error):
+                    raise
+                client.close()
+            time.sleep(next(waits))
+    finally:
+        client.close()
 
 
 class Client:

@@ -35,6 +35,10 @@ class Feed:
         self.number: int | None = None
         self.lagging = False
 
+    def renewed(self) -> "Feed":
+        """Return a feed for another connection, which goes on behind the last event that was taken."""
+        return Feed(self._filter.get("sessions"), self._filter.get("types"), self.cursor)
+
     def __bool__(self) -> bool:
         """Tell whether an event can be taken."""
         return bool(self._waiting)

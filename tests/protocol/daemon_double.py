@@ -21,13 +21,17 @@ def open_fds() -> int:
 
 
 class DaemonDouble:
-    """Serves any number of connections; `asked` has the requests in the order in which they came."""
+    """Serves any number of connections; `asked` has the requests in the order in which they came.
+
+    `refuses` is the error of subscriptions from now on.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
         self.log: list[dict[str, Any]] = []
         self.served = 0
         self.ended = trio.Event()
+        self.refuses: str | None = None
         self._followers: list[_Connection] = []
 
     def happen(self, count: int = 1, type_: str = "session.connecting") -> None:
@@ -43,12 +47,14 @@ class DaemonDouble:
         self.served += 1
         connection = _Connection(self, stream)
         self._followers.append(connection)
-        async with stream, trio.open_nursery() as nursery:
-            nursery.start_soon(connection.write)
-            await connection.read()
-            nursery.cancel_scope.cancel()
-        self._followers.remove(connection)
-        self.ended.set()
+        try:
+            async with stream, trio.open_nursery() as nursery:
+                nursery.start_soon(connection.write)
+                await connection.read()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._followers.remove(connection)
+            self.ended.set()
 
 
 class _Connection:
@@ -97,6 +103,8 @@ class _Connection:
                 for line in [*self._held, encode_result(request.id, None)]:
                     self._send(line)
                 self._held.clear()
+            case "events.subscribe" if self._daemon.refuses is not None:
+                self._send(encode_error(request.id, RpcError(self._daemon.refuses)))
             case "events.subscribe":
                 number = len(self._daemon.asked)
                 log = self._daemon.log
