@@ -110,10 +110,16 @@ def _browsers(tallies: Tallies, processes: dict[str, ProcessFigures]) -> Iterato
     cpu = CounterMetricFamily(
         "wasup_session_cpu", "CPU time of a session's browser", labels=["session"], unit="seconds"
     )
+    counted = GaugeMetricFamily(
+        "wasup_session_cgroup_memory", "Memory of a browser's control group, file caches included",
+        labels=["session"], unit="bytes",
+    )  # fmt: skip
     for session_id, figure in processes.items():
         memory.add_metric([session_id], figure.pss_bytes or 0)
+        if figure.memory_bytes is not None:
+            counted.add_metric([session_id], figure.memory_bytes)
         cpu.add_metric([session_id], figure.cpu_seconds or 0)
-    yield from (memory, cpu)
+    yield from (memory, counted, cpu)
     yield _by(
         "wasup_browser_deaths",
         "Deaths of browsers and of pages",

@@ -143,7 +143,7 @@ def take_delegation(own: Path | None = None) -> Delegation | None:
 
 def of_process(pid: int) -> Cgroup | None:
     """Return the group of the browser that a process belongs to, None where it is in none of ours."""
-    path = _path_of(Path(f"/proc/{pid}/cgroup"))
+    path = path_of(Path(f"/proc/{pid}/cgroup"))
     return Cgroup(path) if path is not None and path.name.startswith(PREFIX) else None
 
 
@@ -154,10 +154,10 @@ def entering(group: Cgroup, command: list[str]) -> list[str]:
 
 def own_path() -> Path | None:
     """Return this process's group, None where there is no tree of version 2."""
-    return _path_of(Path("/proc/self/cgroup"))
+    return path_of(Path("/proc/self/cgroup"))
 
 
-def _path_of(listing: Path) -> Path | None:
+def path_of(listing: Path) -> Path | None:
     """Find a process's group of version 2: its line begins `0::`, and its tree may be mounted anywhere."""
     try:
         lines = listing.read_text().splitlines()

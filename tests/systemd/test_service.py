@@ -60,7 +60,7 @@ async def test_sessions_outlive_restarts_kills_and_hangs_of_the_daemon(
     with trio.fail_after(10):
         while await machine.property("StatusText") != "Sessions: 1 connected":
             pass  # it is told once a second
-    assert await machine.property("ActiveState") == "active"
+    assert await machine.property("ActiveState") in ("active", "reloading")
 
     await machine.systemctl("stop", "wasupd.socket", "wasupd.service")
     assert machine.pids(GROUP) == []
@@ -176,7 +176,7 @@ async def test_a_request_waits_at_the_socket_while_there_is_no_daemon(
     with trio.fail_after(20):
         while not await machine.journal("--unit=wasupd", "EVENT=config_reloaded"):
             pass  # kill(1) does not wait for it
-    assert await machine.property("ActiveState") == "active"
+    assert await machine.property("ActiveState") in ("active", "reloading")
 
 
 async def test_the_units_hold_what_they_promise(machine: Machine) -> None:

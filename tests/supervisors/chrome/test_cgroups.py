@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from supervisors.chrome import processes
-from supervisors.chrome.cgroups import DELEGATED, Cgroup, Delegation, _path_of, entering, take_delegation
+from supervisors.chrome.cgroups import DELEGATED, Cgroup, Delegation, entering, path_of, take_delegation
 from supervisors.chrome.process import spawn
 
 FORKS = (
@@ -27,7 +27,7 @@ FORKS = (
 @pytest.fixture
 def own() -> Iterator[Path]:
     """A control group such as systemd gives away."""
-    top = _path_of(Path("/proc/self/cgroup"))
+    top = path_of(Path("/proc/self/cgroup"))
     if top is None or not os.access(top, os.W_OK):
         pytest.skip("no control group of version 2 can be made here")
     path = top / f"wasup-test-{os.getpid()}"
