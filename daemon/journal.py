@@ -10,7 +10,7 @@ import msgspec
 
 from daemon.contents import outgoing
 from daemon.files import MediaFiles
-from daemon.store import Store, messages, outbox, sessions
+from daemon.store import Store, incidents, messages, outbox, sessions
 from daemon.store.events import append_event
 from daemon.store.messages import Content, Observed
 from daemon.store.records import MessageRow
@@ -19,6 +19,7 @@ from protocol.errors import ERRORS
 from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData, SessionAlertData
 from protocol.models import ConnectionInfo, EventType, Media, MessageError, MessageStatus, Record
 from protocol.times import rfc3339
+from supervisors import machine
 from supervisors.faults import reached
 from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.machine import Publish, State
@@ -37,6 +38,8 @@ from supervisors.whatsapp.news import (
 )
 from supervisors.whatsapp.page import type_of
 
+# A page that was not ready for a message is given it again after this long.
+NOT_READY_MS = 2000
 # wa-js' ACK -> the protocol's status.
 _STATUS_OF_ACK: dict[int, MessageStatus] = {1: "sent", 2: "delivered", 3: "read", 4: "played"}
 
@@ -71,6 +74,7 @@ class StoreJournal:
         facts: ConnectionFacts,
         restarts_ms: Sequence[int],
         events: Sequence[Publish],
+        happened: Sequence[machine.Incident],
         recorded: Callable[[], None],
     ) -> None:
         at_ms = now_ms()
@@ -98,6 +102,8 @@ class StoreJournal:
                     at_ms=at_ms,
                     data=event.data,
                 )
+            for incident in happened:
+                _record_incident(db, self._session_id, incident, at_ms)
 
         self._store.record(job, recorded)
 
@@ -276,9 +282,22 @@ class StoreJournal:
         rows = await self._store.read(lambda db: outbox.unsettled(db, self._session_id))
         return self._sendable(rows)
 
-    async def newest_message_s(self) -> int | None:
-        newest_ms = await self._store.read(lambda db: messages.newest(db, self._session_id))
-        return None if newest_ms is None else newest_ms // 1000
+    def put_back(self, message_id: str) -> None:
+        at_ms = now_ms()
+        self._store.record(
+            lambda db: outbox.requeue(db, self._session_id, message_id, at_ms, retry_at=at_ms + NOT_READY_MS)
+        )
+
+    def caught_up(self, until_s: int) -> None:
+        self._store.record(lambda db: sessions.catch_up(db, self._session_id, until_s * 1000))
+
+    async def caught_up_s(self) -> int | None:
+        def query(db: apsw.Connection) -> int | None:
+            mark = sessions.caught_up(db, self._session_id)
+            return messages.newest(db, self._session_id) if mark is None else mark
+
+        mark_ms = await self._store.read(query)
+        return None if mark_ms is None else mark_ms // 1000
 
     def _sendable(self, rows: Sequence[MessageRow]) -> list[Outgoing]:
         """Return what can be sent; what says nothing because it cannot be decrypted has failed."""
@@ -311,6 +330,17 @@ def connection_info(facts: ConnectionFacts) -> ConnectionInfo | None:
         platform=facts.platform,
         wid=facts.wid,
     )
+
+
+def _record_incident(db: apsw.Connection, session_id: str, incident: machine.Incident, at_ms: int) -> None:
+    match incident:
+        case machine.Note(kind=kind, detail=detail, action=action):
+            recovered_at = at_ms if incident.over else None
+            incidents.note(db, session_id, kind, detail, action, at_ms, recovered_at=recovered_at)
+        case machine.Tried(action=action):
+            incidents.tried(db, session_id, action)
+        case machine.Over(only=only, but=but):
+            incidents.over(db, session_id, at_ms, only=only, but=but)
 
 
 def _content(message: PageMessage) -> Content:

@@ -269,6 +269,15 @@ KEYS: Final = (
         'The wa-js bundle; "auto" is the version that the product pins.',
     ),
     Key(
+        "whatsapp.conflict",
+        _choice("takeover", "yield"),
+        "takeover",
+        "When another browser takes the connection of a session's login (CONFLICT). takeover: it is taken "
+        "back by the reconnect schedule, for a session of a server is to be up, and whoever holds a copy of "
+        "its login is the stranger. yield: the session stays disconnected, with an alert, until it is "
+        "started.",
+    ),
+    Key(
         "restart.max_restarts",
         _integer(0, 10_000),
         3,

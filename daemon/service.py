@@ -100,6 +100,7 @@ class Service:
         return machine.Rules(
             restart=self.config.supervisor.restart,
             connect_timeout=self.config.supervisor.liveness.connect_timeout,
+            conflict=self.config.supervisor.whatsapp.conflict,
             reconnect=ReconnectSettings(
                 enabled=settings.auto_reconnect,
                 interval=settings.reconnect_interval / 1000,

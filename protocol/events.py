@@ -116,7 +116,7 @@ class SessionRecoveredData(Record, frozen=True, kw_only=True):
 
 
 class SessionAlertData(Record, frozen=True, kw_only=True):
-    """Something that a person should look at: `unusual_volume`, `memory`, …"""
+    """Something that a person should look at: `unusual_volume`, `memory`, `BANNED`, …"""
 
     kind: str
     detail: str | None = None

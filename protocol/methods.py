@@ -195,6 +195,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 "A session's messages in figures, by type and by day, and how it went",
             ),
             Method(
+                "session.incidents",
+                m.SessionIncidentsParams,
+                m.SessionIncidentsResult,
+                _NO_SESSION,
+                "reader",
+                "What went wrong with a session, what was done, and when it worked again; newest first",
+            ),
+            Method(
                 "session.delete",
                 m.SessionDeleteParams,
                 m.SessionDeleteResult,

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import attrs
 
-from supervisors.machine import Publish, State
+from supervisors.machine import Incident, Publish, State
 from supervisors.whatsapp.news import AccountNews, Acked, MessageChange, PageMessage
 
 
@@ -63,10 +63,12 @@ class Journal(Protocol):
         facts: ConnectionFacts,
         restarts_ms: Sequence[int],
         events: Sequence[Publish],
+        incidents: Sequence[Incident],
         recorded: Callable[[], None],
     ) -> None:
-        """Record what the session has become, with the events that tell it; `restarts_ms` is the ledger.
+        """Record what the session has become, with the events that tell it and the incidents behind it.
 
+        `restarts_ms` is the ledger.
         `recorded` is called, from trio's thread, when it is durable.
         """
 
@@ -119,5 +121,11 @@ class Journal(Protocol):
     async def unsettled(self) -> Sequence[Outgoing]:
         """Return the messages that a page was given and whose outcome is not known, oldest first."""
 
-    async def newest_message_s(self) -> int | None:
-        """Return WhatsApp's time (epoch seconds) of the newest message on record, None when there is none."""
+    def put_back(self, message_id: str) -> None:
+        """Record that the page was not ready and has done nothing with the message: it waits a little."""
+
+    def caught_up(self, until_s: int) -> None:
+        """Record that nothing is missing of what the account was sent until then (epoch seconds)."""
+
+    async def caught_up_s(self) -> int | None:
+        """Return until when nothing is missing; else the time of the newest message, None without any."""

@@ -102,7 +102,8 @@ class Outbox:
                 answer = await self._page.deliver(message, check=check)
                 reached("page.answered")
                 if isinstance(answer, Failure):
-                    if answer.code == "NOT_READY":
+                    if answer.code == "NOT_READY":  # nothing has been done with it
+                        self._journal.put_back(message.message_id)
                         return
                     if answer.keys_missing:
                         self._journal.keys_missing(message.message_id)

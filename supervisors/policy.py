@@ -68,6 +68,14 @@ def after_death(ledger: Ledger, settings: RestartSettings, now: float) -> Restar
     return Restart(at=at, attempt=len(recent) + 1, ledger=Ledger(restarts=(*kept, at)))
 
 
+def moved(ledger: Ledger, at: float) -> Ledger:
+    """Return the ledger whose last restart is done at `at`, for it did not work at a cheaper level before.
+
+    One recovery is one entry, at the time of the last thing done for it.
+    """
+    return Ledger(restarts=(*ledger.restarts[:-1], max(at, *ledger.restarts[-1:])))
+
+
 def revival(settings: RestartSettings, now: float) -> float | None:
     """Return when a session that was given up at `now` gets a new budget; None means never."""
     return now + settings.revive_after if settings.revive_after > 0 else None

@@ -71,11 +71,23 @@ class Life(Protocol):
     async def run(self) -> machine.Died:
         """Live; return the cause when all that belonged to the life is gone. Cancelled: the same, raised."""
 
-    def end(self, cause: str) -> None:
+    def end(self, cause: str, detail: str | None = None) -> None:
         """Have `run` come to its end soon, and give `cause`."""
 
     def reconnect(self) -> None:
         """Have the page load again."""
+
+    def end_loop(self) -> None:
+        """Have the page's script stopped; `Mended` or `Broke` will be given."""
+
+    def replace_page(self) -> None:
+        """Have another page in the same browser."""
+
+    def take_over(self) -> None:
+        """Have the page take the connection from whoever else uses this login."""
+
+    def symptom(self) -> machine.Broke:
+        """Say what seems to be wrong with a page that shows neither a code nor a connection."""
 
     def send_outgoing(self) -> None:
         """Say that messages may be waiting."""
@@ -110,7 +122,6 @@ class Session:
         self.facts = ConnectionFacts() if facts is None else facts
         self.preferences = Preferences() if preferences is None else preferences
         self.qr: QrCode | None = None
-        self.caught_up_s: int | None = None  # when the last catch-up that was completed began (epoch)
         self.lacking: tuple[str, ...] = ()  # features that this version of the page does not offer
         self.pairing: PairingCode | None = None
         self.life: Life | None = None
@@ -182,10 +193,18 @@ class Session:
         if self.state.status != "qr_generated":
             self.qr = self.pairing = None
         published = [action for action in actions if isinstance(action, machine.Publish)]
-        if published or self.state.desired != before.desired or self.state.ledger != before.ledger:
+        incidents = [action for action in actions if isinstance(action, machine.Incident)]
+        if (
+            published
+            or incidents
+            or self.state.desired != before.desired
+            or self.state.ledger != before.ledger
+        ):
             self._recording += 1
             recorded = partial(self._note_recorded, self.state)
-            self.journal.transition(self.state, self.facts, self.restarts_ms(), published, recorded)
+            self.journal.transition(
+                self.state, self.facts, self.restarts_ms(), published, incidents, recorded
+            )
         elif not self._recording:
             self.told = self.state
         for action in actions:
@@ -201,6 +220,8 @@ class Session:
             )
         for action in published:
             self._log_recovery(action)
+        for incident in incidents:
+            self._log_incident(incident)
         self._announce()
 
     def _log_recovery(self, event: machine.Publish) -> None:
@@ -220,6 +241,15 @@ class Session:
                 _log.info("session_recovered", session_id=self.id, downtime_s=data["downtime"])
             case _:
                 pass
+
+    def _log_incident(self, incident: machine.Incident) -> None:
+        match incident:
+            case machine.Note(kind=kind, detail=detail, action=action):
+                _log.warning("incident_occurred", session_id=self.id, kind=kind, detail=detail, action=action)
+            case machine.Tried(action=action):
+                _log.warning("recovery_went_further", session_id=self.id, action=action)
+            case machine.Over():
+                pass  # the transition says it
 
     def _note_recorded(self, state: State) -> None:
         self._recording -= 1
@@ -269,7 +299,6 @@ class Session:
         """Take it that the account no longer knows this device."""
         self.facts = ConnectionFacts()
         self.login.forget()
-        self.caught_up_s = None
         self.give(machine.LoggedOut())
 
     def connect(self, facts: ConnectionFacts) -> bool:
@@ -329,7 +358,7 @@ class Session:
                         deadline = math.inf if self.state.deadline is None else self.state.deadline
                         with trio.move_on_at(deadline):
                             await self._changed.wait()
-                        self.give(machine.Tick())
+                        self.give(machine.Tick() if self.life is None else machine.Tick(self.life.symptom()))
                 finally:
                     self._nursery = None
 
@@ -352,15 +381,24 @@ class Session:
         match action:
             case machine.Launch():
                 self._launch()
+            case (
+                machine.Publish() | machine.Note() | machine.Tried() | machine.Over()
+            ):  # recorded with the transition
+                pass
+            case _ if self.life is None:
+                pass
             case machine.End():
-                if self.life is not None:
-                    self.life.end(action.cause)
+                self.life.end(action.cause, action.detail)
             case machine.Reconnect():
                 self.login.load()
-                if self.life is not None:
-                    self.life.reconnect()
-            case machine.Publish():
-                pass  # recorded with the transition
+                self.life.reconnect()
+            case machine.EndLoop():
+                self.life.end_loop()
+            case machine.ReplacePage():
+                self.login.load()
+                self.life.replace_page()
+            case machine.TakeOver():
+                self.life.take_over()
 
     async def _live(self, life: Life) -> None:
         try:

@@ -60,6 +60,7 @@ class WhatsAppSettings:
 
     url: str = "https://web.whatsapp.com/"
     page_library: str = "auto"  # a path, or the pinned one
+    conflict: Literal["takeover", "yield"] = "takeover"
 
 
 @attrs.frozen(kw_only=True)

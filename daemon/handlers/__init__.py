@@ -44,6 +44,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "session.wait": sessions.wait,
     "session.delete": sessions.delete,
     "session.stats": stats.stats,
+    "session.incidents": stats.incidents,
     "message.send": messages.send,
     "message.get": messages.get,
     "message.list": messages.list_,

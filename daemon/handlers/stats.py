@@ -1,13 +1,22 @@
-"""session.stats: a session in figures."""
+"""session.stats and session.incidents: how it went."""
 
 import apsw
 
 from daemon.dispatch import Call
 from daemon.journal import now_ms
 from daemon.service import Service
+from daemon.store import incidents as happened
 from daemon.store import sessions
 from daemon.store import stats as table
-from protocol.models import DayStats, Performance, SessionStatsParams, SessionStatsResult, Stats
+from protocol.models import (
+    DayStats,
+    Performance,
+    SessionIncidentsParams,
+    SessionIncidentsResult,
+    SessionStatsParams,
+    SessionStatsResult,
+    Stats,
+)
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
@@ -45,3 +54,9 @@ async def stats(service: Service, _call: Call, params: SessionStatsParams) -> Se
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
+
+
+async def incidents(service: Service, _call: Call, params: SessionIncidentsParams) -> SessionIncidentsResult:
+    session = service.session(params.session_id)
+    found = await service.store.read(lambda db: happened.latest(db, session.id, params.limit))
+    return SessionIncidentsResult(incidents=tuple(found))

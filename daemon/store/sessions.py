@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Changes",
+    "catch_up",
+    "caught_up",
     "count",
     "delete",
     "deleted",
@@ -151,6 +153,17 @@ def update(db: apsw.Connection, session_id: str, at_ms: int, **changes: Unpack[C
 def forget_login(db: apsw.Connection, session_id: str, at_ms: int) -> None:
     """Note that the session is linked to no phone any more. Raises SESSION_NOT_FOUND."""
     update(db, session_id, at_ms, phone_number=None, linked_at=None, connection_info=None)
+
+
+def catch_up(db: apsw.Connection, session_id: str, until_ms: int) -> None:
+    """Note until when nothing is missing of what the account was sent."""
+    db.execute("UPDATE sessions SET caught_up = ? WHERE id = ?", (until_ms, session_id))
+
+
+def caught_up(db: apsw.Connection, session_id: str) -> int | None:
+    """Return what `catch_up` noted last, None if it never has."""
+    mark: int | None = db.execute("SELECT caught_up FROM sessions WHERE id = ?", (session_id,)).get
+    return mark
 
 
 def delete(db: apsw.Connection, session_id: str, at_ms: int) -> tuple[int, SessionSettings]:

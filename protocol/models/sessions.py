@@ -306,6 +306,33 @@ class TerminateResult(Record, frozen=True, kw_only=True):
     orphans_killed: tuple[int, ...]
 
 
+class SessionIncidentsParams(Params, frozen=True, kw_only=True):
+    """What session.incidents is given."""
+
+    session_id: SessionRef
+    limit: Limit = 50
+
+
+class Incident(Record, frozen=True, kw_only=True):
+    """Something that went wrong: what, what the browser or the page said of it, what is done about it.
+
+    `recovered_at` is when the session worked again, None as long as it does not. docs/incidents.md lists the
+    words.
+    """
+
+    at: Time
+    kind: str
+    detail: str | None = None
+    action: str
+    recovered_at: Time | None = None
+
+
+class SessionIncidentsResult(Record, frozen=True, kw_only=True):
+    """A session's latest incidents, newest first."""
+
+    incidents: tuple[Incident, ...]
+
+
 class SessionWaitParams(Params, frozen=True, kw_only=True):
     """What session.wait is given; `statuses` is what to wait for, one or more."""
 

@@ -58,6 +58,8 @@ class BrowserProcess:
         self._status: ExitStatus | None = None
         self._reaped = False
         self._log = log.bind(session_id=session_id, pid=pid)
+        self.on_line: Callable[[str], None] | None = None
+        """Called with each line that the browser writes; must be quick and must not raise."""
 
     @property
     def exit_status(self) -> ExitStatus | None:
@@ -108,6 +110,8 @@ class BrowserProcess:
         if text:
             self._lines.append(text)
             self._log.debug("browser_wrote", line=text)
+            if self.on_line is not None:
+                self.on_line(text)
 
     async def final_words(self, within_s: float = 1.0) -> str:
         """Return the last words once all of them are read, or once `within_s` seconds have passed."""

@@ -6,6 +6,7 @@ Must not know which page it is.
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,10 +15,10 @@ import structlog
 import trio
 from attrs import frozen
 
-from supervisors.chrome.errors import CallTimeout, NavigationFailed, PageError, TargetCrashed
+from supervisors.chrome.errors import CallTimeout, DevToolsError, NavigationFailed, PageError, TargetCrashed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from supervisors.chrome.devtools import Connection
@@ -45,7 +46,15 @@ class Navigated:
 
 @frozen
 class Crashed:
-    """The page's renderer died; only a navigation brings the page back."""
+    """The page's renderer died; only a navigation brings the page back.
+
+    Args:
+        status: Chrome's word for how, such as "crashed", "killed" or "oom".
+        code: its exit code or signal.
+    """
+
+    status: str
+    code: int
 
 
 class Tab:
@@ -109,21 +118,34 @@ class Tab:
             weight_max=most_characters,
         )
 
-    def happenings(self) -> AbstractContextManager[EventStream[Navigated | Crashed]]:
+    @contextlib.contextmanager
+    def happenings(self) -> Iterator[EventStream[Navigated | Crashed]]:
         """Collect, while the block lasts, what befalls the page as a whole.
 
         The stream ends with TargetDetached when the page is closed, ConnectionClosed when the browser goes.
         """
 
         def pick(event: Event) -> Navigated | Crashed | None:
-            if event.method == "Inspector.targetCrashed":
-                return Crashed()
-            frame = event.params["frame"]
-            return None if "parentId" in frame else Navigated(frame["url"], frame["loaderId"])
+            match event.params:
+                case {"targetId": self.target_id, "status": str(status), "errorCode": int(code)}:
+                    return Crashed(status, code)
+                case {"frame": {"url": str(url), "loaderId": str(loader_id), **frame}} if (
+                    "parentId" not in frame
+                ):
+                    return Navigated(url, loader_id)
+                case _:
+                    return None
 
-        return self.connection.events(
-            pick, "Page.frameNavigated", "Inspector.targetCrashed", session_id=self.session_id
+        events: AbstractContextManager[EventStream[Navigated | Crashed]] = self.connection.events(
+            pick, "Page.frameNavigated", session_id=self.session_id
         )
+        with events as stream:
+            # The browser's own news of it: only that says how the renderer died.
+            unsubscribe = self.connection.subscribe(stream.put, "Target.targetCrashed")
+            try:
+                yield stream
+            finally:
+                unsubscribe()
 
     async def navigate(
         self, url: str, *, until: Stage = "load", timeout_s: float = NAVIGATE_TIMEOUT_S
@@ -210,7 +232,7 @@ class Tab:
 
 
 async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> Tab:
-    """Attach to the browser's page, or its first one, the empty one that it starts with, or open one.
+    """Prepare the browser, and attach to its page, or its first one, the empty one that it starts with.
 
     The page and all its workers say what `Chrome.user_agent_override` has them say. Dialogs are answered (a
     wish to stay on the page is not granted), for they would block the page; downloads are refused.
@@ -228,23 +250,46 @@ async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> 
         if override is not None:
             await _prepare_workers(connection, override)
         await connection.call("Browser.setDownloadBehavior", {"behavior": "deny"}, timeout_s=math.inf)
-        target_id = chrome.target_id or await _first_page(connection)
-        reply = await connection.call(
-            "Target.attachToTarget", {"targetId": target_id, "flatten": True}, timeout_s=math.inf
-        )
-        tab = Tab(connection, target_id, reply["sessionId"])
-        connection.subscribe(
-            lambda event: _answer_dialog(connection, event),
-            "Page.javascriptDialogOpening",
-            session_id=tab.session_id,
-        )
-        await tab.call("Inspector.enable", timeout_s=math.inf)
-        await tab.call("Page.enable", timeout_s=math.inf)
-        await tab.call("Page.setLifecycleEventsEnabled", {"enabled": True}, timeout_s=math.inf)
-        if override is not None:
-            await tab.call("Emulation.setUserAgentOverride", dict(override), timeout_s=math.inf)
-        return tab
+        params: dict[str, Any] = {"discover": True, "filter": [{"type": "page"}]}
+        await connection.call("Target.setDiscoverTargets", params, timeout_s=math.inf)
+        return await _attach(chrome, chrome.target_id or await _first_page(connection))
     raise CallTimeout("Target.attachToTarget", timeout_s)
+
+
+async def replace_tab(chrome: Chrome, old: Tab, *, timeout_s: float = ATTACH_TIMEOUT_S) -> Tab:
+    """Open another page, attach to it as `attach_tab` does, and close the old one, in whatever state it is.
+
+    Raises:
+        CallTimeout: it took too long.
+    """
+    with trio.move_on_after(timeout_s):
+        reply = await chrome.connection.call(
+            "Target.createTarget", {"url": "about:blank"}, timeout_s=math.inf
+        )
+        tab = await _attach(chrome, reply["targetId"])
+        with contextlib.suppress(DevToolsError):  # it is closed already
+            await old.close(timeout_s=math.inf)
+        return tab
+    raise CallTimeout("Target.createTarget", timeout_s)
+
+
+async def _attach(chrome: Chrome, target_id: str) -> Tab:
+    connection, override = chrome.connection, chrome.user_agent_override
+    reply = await connection.call(
+        "Target.attachToTarget", {"targetId": target_id, "flatten": True}, timeout_s=math.inf
+    )
+    tab = Tab(connection, target_id, reply["sessionId"])
+    connection.subscribe(
+        lambda event: _answer_dialog(connection, event),
+        "Page.javascriptDialogOpening",
+        session_id=tab.session_id,
+    )
+    await tab.call("Inspector.enable", timeout_s=math.inf)
+    await tab.call("Page.enable", timeout_s=math.inf)
+    await tab.call("Page.setLifecycleEventsEnabled", {"enabled": True}, timeout_s=math.inf)
+    if override is not None:
+        await tab.call("Emulation.setUserAgentOverride", dict(override), timeout_s=math.inf)
+    return tab
 
 
 async def _prepare_workers(connection: Connection, override: Mapping[str, Any]) -> None:

@@ -19,9 +19,17 @@ PHONE_NUMBER_IN_USE = "PHONE_NUMBER_IN_USE"
 WAITING_FOR_LAUNCH = "WAITING_FOR_LAUNCH"
 WAITING_FOR_MEMORY = "WAITING_FOR_MEMORY"
 PAGE_HUNG = "PAGE_HUNG"
+CONFLICT = "CONFLICT"
+PAGE_RELOADED = "PAGE_RELOADED"  # by itself: it owes a QR or a connection, as at its start
 ENDED = "ENDED"
 # Starting again does not help against these: no restart is spent, only the revival tries again.
 HOPELESS = frozenset({"BROWSER_UNAVAILABLE", "PROFILE_IN_USE"})
+# WhatsApp has something against the account, the version or the address: a person is told, and only the
+# revival tries again.
+BARRED = frozenset({"BANNED", "TOS_BLOCK", "DEPRECATED_VERSION", "PROXYBLOCK"})
+UPDATE_WANTED = "UPDATE_WANTED"
+# A page that asks for an update right after it was loaded again for one goes on as it is for this long.
+UPDATE_AGAIN_S = 3600.0
 
 # The longest lives of codes (WhatsApp's own); a page that shows no new one long after that is hung.
 QR_LIFE_S = 60.0
@@ -48,6 +56,33 @@ class Then(enum.Enum):
     HOLD = enum.auto()
 
 
+class Level(enum.IntEnum):
+    """How much of a life is made anew to have a working page, cheapest first."""
+
+    LOOP = 1
+    RELOAD = 2
+    PAGE = 3
+    BROWSER = 4
+
+
+# What was done about an incident, as clients see it.
+LEVEL_ACTIONS: Mapping[Level, str] = {
+    Level.LOOP: "LOOP_ENDED",
+    Level.RELOAD: "RELOADED",
+    Level.PAGE: "NEW_PAGE",
+    Level.BROWSER: "NEW_BROWSER",
+}
+
+
+@attrs.frozen(kw_only=True)
+class Repair:
+    """A recovery at a level below the browser: planned, or (`begun`) under way until its deadline."""
+
+    cause: str
+    level: Level
+    begun: bool
+
+
 @attrs.frozen(kw_only=True)
 class Rules:
     """The settings that decisions depend on; `connect_timeout` in seconds."""
@@ -55,6 +90,7 @@ class Rules:
     restart: RestartSettings = attrs.Factory(RestartSettings)
     connect_timeout: float = 90.0
     reconnect: policy.ReconnectSettings = attrs.Factory(policy.ReconnectSettings)
+    conflict: Literal["takeover", "yield"] = "takeover"
 
 
 @attrs.frozen(kw_only=True)
@@ -73,6 +109,8 @@ class State:
     ledger: policy.Ledger = attrs.Factory(policy.Ledger)
     down_since: float | None = None  # the beginning of an outage that is to be reported as recovered
     reconnects: int = 0
+    repair: Repair | None = None  # only while UP
+    updated_at: float | None = None  # when the page was last loaded again because it asked for an update
 
 
 # Commands, given by people and programs.
@@ -190,8 +228,40 @@ class Died:
 
 
 @attrs.frozen
+class Broke:
+    """The page does not work any more, though the browser lives; `level` is the cheapest that may help.
+
+    Told again while a recovery is under way it says that this level has failed.
+    """
+
+    cause: str
+    detail: str | None = None
+    level: Level = Level.RELOAD
+
+
+@attrs.frozen
+class Mended:
+    """The page answers again after its loop was ended."""
+
+
+@attrs.frozen
+class Noticed:
+    """Something went wrong and was put right by the browser itself."""
+
+    kind: str
+    detail: str | None = None
+
+
+@attrs.frozen
+class UpdateWanted:
+    """The page works, and asks to be loaded again for a new version of itself."""
+
+
+@attrs.frozen
 class Tick:
-    """The deadline has come."""
+    """The deadline has come; `symptom` is how the page looks, for a deadline that it has missed."""
+
+    symptom: Broke = Broke(PAGE_HUNG)
 
 
 Event = (
@@ -212,6 +282,10 @@ Event = (
     | Lost
     | LoggedOut
     | Died
+    | Broke
+    | Mended
+    | Noticed
+    | UpdateWanted
     | Tick
 )
 
@@ -227,11 +301,27 @@ class End:
     """End the current life; its `Died` reports `cause`."""
 
     cause: str = ENDED
+    detail: str | None = None
 
 
 @attrs.frozen
 class Reconnect:
     """Have the living page load again and connect."""
+
+
+@attrs.frozen
+class EndLoop:
+    """End what the page's script is doing now; `Mended` or `Broke` follows."""
+
+
+@attrs.frozen
+class ReplacePage:
+    """Open another page in the same browser and close the one there is."""
+
+
+@attrs.frozen
+class TakeOver:
+    """Have the page take the connection from whoever else uses this login."""
 
 
 @attrs.frozen
@@ -242,4 +332,30 @@ class Publish:
     data: Mapping[str, object]
 
 
-Action = Launch | End | Reconnect | Publish
+@attrs.frozen
+class Note:
+    """Record an incident: what happened and what is done about it; `over`: it is mended already."""
+
+    kind: str
+    detail: str | None
+    action: str
+    over: bool = False
+
+
+@attrs.frozen
+class Tried:
+    """Record that something else is done now about the latest incident that is not over."""
+
+    action: str
+
+
+@attrs.frozen
+class Over:
+    """Record that incidents are over: those of the kind `only`, or all but those of the kind `but`."""
+
+    only: str | None = None
+    but: str | None = None
+
+
+Incident = Note | Tried | Over
+Action = Launch | End | Reconnect | EndLoop | ReplacePage | TakeOver | Publish | Incident

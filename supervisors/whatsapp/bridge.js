@@ -68,6 +68,9 @@
       return { error: describe(error) };
     }
   };
+  offers.takeOver = async () => {
+    await WPP.whatsapp.Socket.takeover();
+  };
   offers.refreshQr = () => WPP.conn.refreshQR().then(() => null);
   window.__wasup = Object.freeze(
     Object.fromEntries(Object.entries(offers).map(([name, call]) => [name, answered(call)])),
@@ -75,6 +78,9 @@
 
   WPP.on('conn.auth_code_change', (code) => tell('qr', { code: text(code && code.fullCode) }));
   WPP.on('conn.qrcode_idle', () => tell('idle', {}));
+  WPP.on('conn.backend_event', (name) => {
+    if (name === 'account_temporarily_banned') tell('banned', { event: name });
+  });
   WPP.on('conn.logout', () => tell('logout', {}));
   for (const event of ['conn.stream_mode_changed', 'conn.main_ready', 'conn.authenticated']) WPP.on(event, observe);
   WPP.on('loader.full_ready', () => setTimeout(() => {

@@ -85,6 +85,12 @@ class Logout(msgspec.Struct, frozen=True, kw_only=True, tag="logout"):
     """The account no longer knows this device; a navigation follows."""
 
 
+class Banned(msgspec.Struct, frozen=True, kw_only=True, tag="banned"):
+    """WhatsApp has barred the account for some time; `event` in its own words."""
+
+    event: _Word
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
     """A message that is new to the page, or (`recovered`) was found when catching up."""
 
@@ -178,6 +184,7 @@ News = (
     | Pairing
     | Idle
     | Logout
+    | Banned
     | Message
     | Acked
     | Resolved

@@ -71,6 +71,23 @@ class Delivery:
     result: str | None
 
 
+@attrs.frozen(kw_only=True)
+class Vitals:
+    """How a page is: whole, with the library in it, which has found its way; wanting an update of itself."""
+
+    loaded: bool
+    library: bool
+    ready: bool
+    needs_update: bool
+
+
+_VITALS = """[
+  document.readyState === 'complete',
+  typeof window.WPP === 'object' && typeof window.__wasup === 'object',
+  Boolean(window.WPP && WPP.isReady),
+  (() => { try { return Boolean(WPP.conn.needsUpdate()) } catch { return false } })(),
+]"""
+
 Standing = Literal["connected", "opening", "unlinked"] | tuple[Literal["lost"], str]
 
 # Socket.state (WAWebSocketConst) -> the reason that clients see.
@@ -78,7 +95,7 @@ _LOST = {
     "TIMEOUT": "NETWORK",
     "CONFLICT": "CONFLICT",
     "UNLAUNCHED": "NETWORK",
-    "PROXYBLOCK": "NETWORK",
+    "PROXYBLOCK": "PROXYBLOCK",
     "TOS_BLOCK": "TOS_BLOCK",
     "SMB_TOS_BLOCK": "TOS_BLOCK",
     "DEPRECATED_VERSION": "DEPRECATED_VERSION",
@@ -303,13 +320,24 @@ class WhatsAppPage:
         """Return what the page looks like, as PNG."""
         return await self._tab.screenshot(timeout_s=CALL_TIMEOUT_S)
 
-    async def probe(self, timeout_s: float) -> None:
-        """Return when the page's event loop has answered.
+    async def take_over(self) -> None:
+        """Take the connection from whoever else uses this login; what comes of it comes as news."""
+        answer = await self._call("takeOver", None, timeout_s=CALL_TIMEOUT_S)
+        if isinstance(answer, Failure):
+            _log.warning("takeover_failed", error=answer.name)
+
+    async def probe(self, timeout_s: float) -> Vitals:
+        """Return how the page is when its event loop has answered.
 
         Raises:
             CallTimeout: it has not; other ChromeErrors: there is none.
         """
-        await self._tab.evaluate("1", timeout_s=timeout_s)
+        answer = await self._tab.evaluate(_VITALS, timeout_s=timeout_s)
+        match answer:
+            case [bool(loaded), bool(library), bool(ready), bool(needs_update)]:
+                return Vitals(loaded=loaded, library=library, ready=ready, needs_update=needs_update)
+            case _:
+                return Vitals(loaded=False, library=True, ready=False, needs_update=False)
 
     async def _call(self, function: str, argument: object, *, timeout_s: float) -> Any:
         expression = (

@@ -39,11 +39,23 @@ class LinkedLife:
             self._turn.close()
         return Died("BROWSER_CRASHED")
 
-    def end(self, _cause: str) -> None:
+    def end(self, _cause: str, _detail: str | None = None) -> None:
         self._over.set()
 
     def reconnect(self) -> None:
         pass
+
+    def end_loop(self) -> None:
+        pass
+
+    def replace_page(self) -> None:
+        pass
+
+    def take_over(self) -> None:
+        pass
+
+    def symptom(self) -> machine.Broke:
+        return machine.Broke(machine.PAGE_HUNG)
 
     def send_outgoing(self) -> None:
         pass

@@ -60,7 +60,7 @@ class Life:
         return Died(self._cause or "BROWSER_CRASHED")
 
     async def _live(self) -> None:
-        steps = Life.dice.choices(["qr", "connect", "lose", "unlink", "pause", "die", "wait"], k=6)
+        steps = Life.dice.choices(["qr", "connect", "lose", "unlink", "pause", "break", "die", "wait"], k=6)
         self._session.give(machine.Admitted())
         for step in [*steps, "wait"]:
             await trio.lowlevel.checkpoint()
@@ -73,17 +73,32 @@ class Life:
                 self._session.connect(ConnectionFacts(phone_number=f"+49{number}"))
             elif step == "lose":
                 self._session.give(machine.Lost("NETWORK"))
+            elif step == "break":
+                level = Life.dice.choice([machine.Level.LOOP, machine.Level.RELOAD, machine.Level.PAGE])
+                self._session.give(machine.Broke("PAGE_CRASHED", "by lot", level))
             elif step == "unlink":
                 self._session.give(machine.LoggedOut())
             elif step == "wait":
                 await self._over.wait()
 
-    def end(self, cause: str) -> None:
+    def end(self, cause: str, _detail: str | None = None) -> None:
         self._cause = self._cause or cause
         self._over.set()
 
     def reconnect(self) -> None:
         pass
+
+    def end_loop(self) -> None:
+        pass
+
+    def replace_page(self) -> None:
+        pass
+
+    def take_over(self) -> None:
+        pass
+
+    def symptom(self) -> machine.Broke:
+        return machine.Broke(machine.PAGE_HUNG)
 
     def send_outgoing(self) -> None:
         pass

@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, MutableMapping
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, get_args
 from unittest import mock
 
@@ -28,10 +28,10 @@ from protocol.errors import RpcError
 from protocol.jsonrpc import Batch, Decoder, Incoming, Invalid, TooLong
 from protocol.methods import METHODS, decode_params
 from supervisors.chrome.errors import CallTimeout, ContextDestroyed, PageError
-from supervisors.inbox import Inbox
 from supervisors.incarnation import Incarnation
 from supervisors.launches import Launches
-from supervisors.outbox import Outbox
+from supervisors.page_life import PageLife
+from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
 from supervisors.whatsapp.page import WhatsAppPage
 from tests.daemon.inprocess import LinkedLife
@@ -190,18 +190,28 @@ async def _page(inputs: int, seed: int, progress: Progress) -> None:
             await ask("session.create", name="shop", id="shop", settings=settings)
             await ask("session.start", sessionId="shop", wait=True)
             session = daemon.service.session("shop")
-            page = WhatsAppPage(HostileTab(values), "")  # type: ignore[arg-type]  # all that is used of a tab
+
+            async def find_settings() -> SupervisorSettings:
+                return SupervisorSettings()
+
             life = Incarnation(session, daemon.service.fleet.find_workplace, Launches(1).join())
-            life.page = page
-            life._outbox = Outbox(session.id, session.journal, page)
+            page = life._page_life = PageLife(
+                session,
+                find_settings,
+                SimpleNamespace(injection=lambda _name: ""),  # type: ignore[arg-type]  # all that is used of it
+                HostileTab(values),  # type: ignore[arg-type]  # all that is used of a tab
+                loaded=trio.Event(),
+                ran_out_of_memory=lambda: False,
+            )
+            page._ready = True
             linked, session.life = session.life, life
             for number in range(20):
                 await ask("message.send", sessionId="shop", to=f"+491511234{number:04}", text="Hello")
             async with trio.open_nursery() as nursery:
-                inbox = Inbox(session, page)
-                nursery.start_soon(inbox.run)
-                nursery.start_soon(life._outbox.run)
-                await life._listen(told(), page, inbox, nursery)
+                page._nursery = nursery
+                nursery.start_soon(page._inbox.run)
+                nursery.start_soon(page._outbox.run)
+                await page._listen(told())
                 nursery.cancel_scope.cancel()
             session.life = linked
             await journal.write(lambda _db: None)

@@ -83,6 +83,13 @@ def add_commands(add: Add, simple: Simple) -> None:
     arrange.add_argument("--chat", required=True)
     arrange.add_argument("--archived", action="store_true")
     arrange.add_argument("--pinned", action="store_true")
+    event = add(
+        "backend-event", simple("backend-event"), "let the server say something to the account's pages"
+    )
+    event.add_argument("--name", required=True, help="account_temporarily_banned, …")
+    wrong = add("break", simple("break"), "let the account's pages go wrong")
+    wrong.add_argument("--kind", required=True, help="loop, starve, request, memory, reload, leave, …")
+    wrong.add_argument("--loads", type=int, help="how many documents, for no_modules and no_library")
     fail = add("fail-sends", simple("fail-sends"), "let the next messages of the pages fail")
     fail.add_argument("--times", required=True, type=int)
     fail.add_argument("--error", default="No sessions")

@@ -230,6 +230,10 @@ class Phone(Conversation):
         """Let an event such as `account_temporarily_banned` happen on the pages."""
         self._push({"t": "backend_event", "name": name})
 
+    def break_pages(self, kind: str, **more: object) -> None:
+        """Let this account's pages go wrong; for the kinds see `Simulator.break_pages`."""
+        self._push(self._simulator.fault(kind, **more))
+
 
 def read_code(image: bytes | str) -> str:
     """The text of the code in a picture; raises SimulatorError when there is none."""

@@ -110,6 +110,8 @@ class Server:
             if _header(request, b"upgrade").lower() == "websocket":
                 await self._talk(stream, request, http.trailing_data[0])
                 return
+            if path == "/never":
+                await trio.sleep_forever()
             await stream.send_all(_respond(http, *self._answer(path, query, bytes(body))))
             if http.our_state is h11.MUST_CLOSE:
                 return

@@ -14,6 +14,7 @@ from tests.simulator.accounts import World
 from tests.simulator.connection import Connection
 from tests.simulator.control import serve_control
 from tests.simulator.errors import SimulatorError
+from tests.simulator.models import Frame
 from tests.simulator.phone import Phone
 from tests.simulator.server import HOST, Seen, Server
 from tests.simulator.sink import Call, Sink
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tests.simulator.models import Account
 
 T = TypeVar("T")
+
+FAULTS = ("loop", "starve", "request", "memory", "reload", "leave", "no_modules", "no_library")
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,23 @@ class Simulator:
         for page in self.pages:
             if page.link_code is not None:
                 page.tell_link_code(event)
+
+    def break_pages(self, kind: str, **more: object) -> None:
+        """Let every open page go wrong, linked or not.
+
+        Now: `loop` (endless), `starve` (only promises ever run), `request` (a synchronous one that nobody
+        answers), `memory` (taken until there is none), `reload`, `leave` (for another site, of this
+        server). With the next document, or the next `loads`, of which the first is loaded now: `no_modules`
+        (WhatsApp's never come), `no_library` (wa-js is gone).
+        """
+        for page in self.pages:
+            page.send(self.fault(kind, **more))
+
+    def fault(self, kind: str, **more: object) -> Frame:
+        """The frame that makes a page go wrong."""
+        if kind not in FAULTS:
+            raise SimulatorError(f"a page can go wrong in these ways: {', '.join(FAULTS)}")
+        return {"t": "fault", "kind": kind, "url": f"https://127.0.0.1:{self.port}/elsewhere", **more}
 
     def down(self) -> None:
         """Nobody reaches WhatsApp: open pages are dropped, and the page itself does not load."""

@@ -110,7 +110,23 @@ async def link_codes(sim: "Simulator", params: Params) -> Any:
     what[params["what"]]()
 
 
+async def backend_event(sim: "Simulator", params: Params) -> Any:
+    """Something that WhatsApp's server says to the account's pages."""
+    sim.phone(params["phone"]).push_backend_event(params["name"])
+
+
+async def break_(sim: "Simulator", params: Params) -> Any:
+    """Let the account's pages go wrong, or, without a phone, all pages."""
+    more = {"loads": int(params["loads"])} if "loads" in params else {}
+    if "phone" in params:
+        sim.phone(params["phone"]).break_pages(params["kind"], **more)
+    else:
+        sim.break_pages(params["kind"], **more)
+
+
 VERBS = {
+    "backend-event": backend_event,
+    "break": break_,
     "file": file,
     "media": media,
     "location": location,

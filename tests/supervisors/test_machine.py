@@ -10,12 +10,14 @@ from protocol.errors import RpcError
 from supervisors import machine
 from supervisors.machine import (
     Admitted,
+    Broke,
     Connected,
     Died,
     End,
     Event,
     Hold,
     Launch,
+    Level,
     LoggedOut,
     Lost,
     NumberTaken,
@@ -66,11 +68,19 @@ class Run:
 
     @property
     def told(self) -> list[str]:
-        return [_short(action) for action in self.actions if isinstance(action, Publish)]
+        return [_short(event) for event in self.published]
+
+    @property
+    def published(self) -> list[Publish]:
+        return [action for action in self.actions if isinstance(action, Publish)]
+
+    @property
+    def incidents(self) -> list[machine.Incident]:
+        return [action for action in self.actions if isinstance(action, machine.Incident)]
 
     @property
     def done(self) -> list[machine.Action]:
-        return [action for action in self.actions if not isinstance(action, Publish)]
+        return [action for action in self.actions if not isinstance(action, Publish | machine.Incident)]
 
 
 def _short(event: Publish) -> str:
@@ -99,7 +109,7 @@ def test_a_death_is_told_in_the_documented_order() -> None:
     run.now += 100
     told = list(run.give(CRASH).told)
     assert run.state.reason == "BROWSER_CRASHED"
-    assert run.actions[2] == Publish(
+    assert run.published[2] == Publish(
         "session.restarting", {"reason": "BROWSER_CRASHED", "attempt": 1, "delay": 2.0}
     )
     told += run.until_deadline().told
@@ -236,7 +246,10 @@ def test_a_page_that_never_gets_anywhere_is_hung() -> None:
     run = Run().give(Start())
     assert run.state.deadline is None  # waits for its turn to launch; that is no hang
     run.give(Admitted())
-    assert run.until_deadline().done == [End("PAGE_HUNG")]
+    run.give(Tick(Broke("PAGE_HUNG", "no page", Level.BROWSER)))
+    assert run.done == []
+    run.now += 90
+    assert run.give(Tick(Broke("PAGE_HUNG", "no page", Level.BROWSER))).done == [End("PAGE_HUNG", "no page")]
     assert run.give(Died("PAGE_HUNG")).told == ["connecting>disconnected", "disconnected", "restarting"]
 
 
@@ -278,8 +291,9 @@ def test_reload_keeps_the_browser_and_the_ledger() -> None:
     with pytest.raises(RpcError, match="SESSION_BUSY"):
         run.give(Reload())
     assert run.give(LINKED).told == ["connecting>connected", "connected"]
+    run.now += 100
     run.give(Reload())
-    assert run.until_deadline().done == [End(machine.PAGE_HUNG)]
+    assert run.until_deadline().done == [Reconnect()]
 
 
 @pytest.mark.parametrize("events", [(), (Start(), Admitted(), LINKED, CRASH)])
@@ -360,7 +374,14 @@ def test_codes_that_stop_coming_are_a_hang() -> None:
         run.now += 60
         assert run.give(QR).told == ["qr"]
         assert run.give(Tick()).done == []
-    assert run.until_deadline().done == [End(machine.PAGE_HUNG)]
+    assert run.until_deadline().done == [Reconnect()]
+    assert run.told == [
+        "qr_generated>disconnected",
+        "disconnected",
+        "restarting",
+        "disconnected>connecting",
+        "connecting",
+    ]
 
 
 def test_a_pairing_code_has_its_own_patience() -> None:

@@ -58,6 +58,9 @@ class Record:
         del self.sending[message_id]
         self.outcomes.append((message_id, f"ack {ack}"))
 
+    def put_back(self, message_id: str) -> None:
+        self.waiting.append(attrs.evolve(self.sending.pop(message_id), attempts=1))
+
     def failed(self, message_id: str, code: str, message: str) -> None:
         del self.sending[message_id]
         self.outcomes.append((message_id, code))
@@ -111,6 +114,16 @@ async def test_a_reaction_is_tried_again_but_not_guessed_at(stage: Stage, autoju
     await wait_all_tasks_blocked()
     assert stage.page.asked == [("R", False)]
     assert stage.record.outcomes[-1] == ("R", "OUTCOME_UNKNOWN")
+
+
+async def test_a_page_that_was_not_ready_is_given_it_again(stage: Stage, autojump_clock: MockClock) -> None:
+    """It has done nothing, so that holds for what cannot be asked about too."""
+    stage.record.waiting.append(attrs.evolve(REACTION, attempts=0))
+    stage.page.answers = [Failure(name="Error", message="not connected", code="NOT_READY")]
+    stage.outbox.connected()
+    await wait_all_tasks_blocked()
+    assert stage.page.asked == [("R", False), ("R", False)]
+    assert stage.record.outcomes == [("R", "ack 1")]
 
 
 async def test_nothing_is_given_to_a_page_that_is_not_connected(

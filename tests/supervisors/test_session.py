@@ -29,6 +29,8 @@ class Script:
         self.session = session
         self.died: Died | None = None
         self.reconnects = 0
+        self.asked: list[str] = []
+        self.looks = machine.Broke(machine.PAGE_HUNG)
         self.error: Exception | None = None
         self._over = trio.Event()
 
@@ -40,8 +42,20 @@ class Script:
         assert self.died is not None
         return self.died
 
-    def end(self, cause: str) -> None:
+    def end(self, cause: str, detail: str | None = None) -> None:
         self.die(cause)
+
+    def end_loop(self) -> None:
+        self.asked.append("end_loop")
+
+    def replace_page(self) -> None:
+        self.asked.append("replace_page")
+
+    def take_over(self) -> None:
+        self.asked.append("take_over")
+
+    def symptom(self) -> machine.Broke:
+        return self.looks
 
     def die(self, cause: str) -> None:
         self.died = self.died or Died(cause)
@@ -78,6 +92,7 @@ class Memory:
         facts: ConnectionFacts,
         restarts_ms: Sequence[int],
         events: Sequence[Publish],
+        incidents: Sequence[machine.Incident],
         recorded: Callable[[], None],
     ) -> None:
         self.events += [event.type for event in events]
@@ -124,7 +139,13 @@ class Memory:
     async def unsettled(self) -> Sequence[Outgoing]:
         raise NotImplementedError
 
-    async def newest_message_s(self) -> int | None:
+    def put_back(self, message_id: str) -> None:
+        raise NotImplementedError
+
+    def caught_up(self, until_s: int) -> None:
+        raise NotImplementedError
+
+    async def caught_up_s(self) -> int | None:
         raise NotImplementedError
 
 

@@ -120,20 +120,6 @@ async def test_a_number_that_is_not_on_whatsapp(sim: Simulator, call: Caller) ->
     assert (await call.send("shop", ADA, "hello", wait="sent"))["status"] in ("sent", "delivered")
 
 
-@pytest.mark.chrome
-@pytest.mark.parametrize(
-    "settings", [{"liveness.probe_interval": 0.2, "liveness.probe_timeout": 2}], indirect=True
-)
-async def test_a_stopped_chrome_is_noticed(sim: Simulator, call: Caller) -> None:
-    """SIGSTOP: the process lives, and does nothing; it is killed and started again."""
-    await call.create("shop")
-    await call.link("shop", sim.phone(SHOP))
-    async with call.client.subscribe(sessions=["shop"]) as events:
-        os.kill(await call.pid("shop"), signal.SIGSTOP)
-        seen = await until(events, "session.recovered")
-    assert seen[0]["data"]["reason"] == "PAGE_HUNG"
-
-
 @pytest.mark.parametrize("settings", [{"browser.path": "/nonexistent/chrome"}], indirect=True)
 async def test_without_a_browser_the_session_says_so(call: Caller) -> None:
     await call.create("shop")

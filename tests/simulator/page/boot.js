@@ -1,6 +1,7 @@
 // Starts the page: what is stored first, then the modules, then the connection.
 
 import "./graph.js";
+import * as faults from "./faults.js";
 import * as conn from "./modules_conn.js";
 import * as action from "./modules_actions.js";
 import * as chat from "./modules_chat.js";
@@ -16,6 +17,9 @@ function random(size) {
   return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(size))));
 }
 
+const fault = faults.ofThisDocument();
+if (fault === "no_library") delete window.WPP;
+if (fault) throw new Error(`this document is to fail: ${fault}`);
 await storage.open();
 me.identity = await storage.getKey("identity");
 if (!me.identity) {

@@ -3,6 +3,7 @@
 import * as actions from "./actions.js";
 import * as chats from "./chats.js";
 import { Connection } from "./connection.js";
+import * as faults from "./faults.js";
 import { SOCKET_STATE, STREAM_MODES } from "./constants.js";
 import { load } from "./graph.js";
 import { createWid, learn } from "./ids.js";
@@ -131,6 +132,9 @@ async function handle(frame) {
       break;
     case "state":
       pushed(frame);
+      break;
+    case "fault":
+      faults.happen(frame);
       break;
     case "backend_event":
       load("WAWebBackendEventBus").BackendEventBus.trigger(frame.name);

@@ -130,7 +130,7 @@ async def test_a_crash_fails_what_waits_and_a_navigation_revives(
             await tab.evaluate("1")
         await tab.navigate(site.url("/?again"))
         assert await tab.evaluate("typeof tell") == "function"
-        assert await anext(happenings) == Crashed()
+        assert await anext(happenings) == Crashed("killed", 9)
         arrived = await anext(happenings)
         assert isinstance(arrived, Navigated)
         assert arrived.url == site.url("/?again")

@@ -1,0 +1,422 @@
+"""The life of one page of a session's browser: loaded, listened to, probed, with its sender and receiver.
+
+It tells what befalls the page, in the machine's words, and does what is asked of it; it decides nothing about
+what follows. A page that broke is told of once, until something is done about it.
+"""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
+
+import structlog
+import trio
+
+from protocol.times import rfc3339
+from supervisors import machine
+from supervisors.chrome import errors as chrome_errors
+from supervisors.chrome.tab import Crashed, Navigated, Tab
+from supervisors.inbox import Inbox
+from supervisors.machine import Broke, Level
+from supervisors.outbox import Outbox
+from supervisors.session import PairingCode, Session
+from supervisors.settings import SupervisorSettings
+from supervisors.whatsapp import news
+from supervisors.whatsapp import page as whatsapp
+from supervisors.whatsapp.library import Library
+from supervisors.whatsapp.needs import features_without
+
+_log = structlog.get_logger(__name__)
+
+# A page that shows no codes when asked to is asked again after this long.
+REFRESH_AGAIN_S = 5.0
+# A browser that ends closes its page first, and needs no more than this between the two.
+BROWSER_ENDS_S = 1.0
+# Catching up begins this long before what is known to be on record: chats do not arrive in one order.
+CATCH_UP_MARGIN_S = 300
+# How often a connected page is compared with the record: a restart has to read again no more than that.
+CATCH_UP_EVERY_S = 3600.0
+
+Task = Callable[..., Awaitable[None]]
+
+
+class PageLife:
+    """The life of the page of `tab`.
+
+    `find_settings` gives those of now. `loaded` is set when the page has loaded or could not;
+    `ran_out_of_memory` tells whether a crash just now was for want of memory.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        find_settings: Callable[[], Awaitable[SupervisorSettings]],
+        library: Library,
+        tab: Tab,
+        *,
+        loaded: trio.Event,
+        ran_out_of_memory: Callable[[], bool],
+    ) -> None:
+        self._session = session
+        self._find_settings = find_settings
+        self._tab = tab
+        self._loaded = loaded
+        self._ran_out_of_memory = ran_out_of_memory
+        self._page = whatsapp.WhatsAppPage(tab, library.injection(session.preferences.device_name))
+        self._outbox = Outbox(session.id, session.journal, self._page)
+        self._inbox = Inbox(session, self._page)
+        self._scope = trio.CancelScope()
+        self._home = ""
+        self._reload = trio.Event()
+        self._ready = False
+        self._broken = False
+        self._loop_to_end = False
+        self._at_home = False
+        self._first_code = True
+        self._leaving_document = False
+        self._was_connected = False
+        self._caught_up_s: int | None = None
+        self._vitals: whatsapp.Vitals | None = None
+        self._catching_up = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+
+    # -- what may be asked of it
+
+    @property
+    def page(self) -> whatsapp.WhatsAppPage | None:
+        """The page, once its scripts are in place."""
+        return self._page if self._ready else None
+
+    def reconnect(self) -> None:
+        """Load the page again."""
+        self._forsake()
+        self._broken = False
+        self._session.hide_codes()
+        self._reload.set()
+
+    def end_loop(self) -> None:
+        """End the script that was found to run for too long; `Mended` or `Broke` is told."""
+        self._loop_to_end = True
+
+    def take_over(self) -> None:
+        """Take the connection from whoever else uses this login."""
+        self._was_connected = False  # that it opens then is no new loss
+        self._start(self._page.take_over)
+
+    def send_outgoing(self) -> None:
+        """Say that messages may be waiting."""
+        self._outbox.wake()
+
+    def leave(self) -> None:
+        """Have `run` return; the page itself is left as it is."""
+        self._scope.cancel()
+
+    def symptom(self) -> Broke:
+        """Say what seems to be wrong with a page that shows neither a code nor a connection."""
+        match self._vitals:
+            case None:
+                return Broke(machine.PAGE_HUNG, "the page did not load")
+            case whatsapp.Vitals(library=False):
+                return Broke("LIBRARY_MISSING", "the page library is not in the page")
+            case whatsapp.Vitals(ready=False):
+                return Broke("LIBRARY_NOT_READY", "the page library does not find its way in the page")
+            case _:
+                return Broke(machine.PAGE_HUNG, "no code and no connection came")
+
+    # -- its tasks
+
+    async def run(self) -> None:
+        """Live until `leave`.
+
+        Raises:
+            ConnectionClosed, in a group: the browser is gone.
+        """
+        with self._scope:
+            await self._guard(self._live)
+            await trio.sleep_forever()
+
+    async def _live(self) -> None:
+        self._caught_up_s = await self._session.journal.caught_up_s()
+        with self._tab.happenings() as happenings, self._page.news() as told:
+            await self._page.prepare()
+            self._ready = True
+            async with trio.open_nursery() as self._nursery:
+                for task in (self._inbox.run, self._outbox.run, self._navigate, self._probe):
+                    self._nursery.start_soon(self._guard, task)
+                self._nursery.start_soon(self._guard, self._listen, told)
+                async for happening in happenings:
+                    self._take_happening(happening)
+
+    async def _guard(self, task: Task, *args: object) -> None:
+        """Run a task of the page; errors of the page are told, those of the browser are raised."""
+        try:
+            await task(*args)
+        except* chrome_errors.ConnectionClosed:
+            raise
+        except* chrome_errors.TargetDetached:
+            await trio.sleep(BROWSER_ENDS_S)  # if that is why, it says more
+            self._tell_broken("PAGE_CLOSED", "the page was closed", Level.PAGE)
+        except* (chrome_errors.TargetCrashed, chrome_errors.ContextDestroyed):
+            _log.info("page_call_interrupted", session_id=self._session.id)  # the happening itself is told
+        except* chrome_errors.CallTimeout as group:
+            self._tell_broken(machine.PAGE_HUNG, str(group.exceptions[0]), Level.PAGE)
+        except* chrome_errors.ChromeError as group:
+            self._tell_broken("PAGE_FAILED", str(group.exceptions[0]), Level.PAGE)
+
+    def _tell_broken(self, cause: str, detail: str, level: Level) -> None:
+        if self._broken:
+            return
+        self._broken = True
+        if level > Level.LOOP:
+            self._forsake()
+        self._session.give(Broke(cause, detail, level))
+
+    def _forsake(self) -> None:
+        """Give the present document nothing more, and heed nothing of it."""
+        self._outbox.disconnected()
+        self._was_connected = False
+        self._leaving_document = True
+        self._catching_up.cancel()
+
+    def _take_happening(self, happening: Navigated | Crashed) -> None:
+        match happening:
+            case Crashed(status=status, code=code):
+                out_of_memory = status == "oom" or self._ran_out_of_memory()
+                cause = "OUT_OF_MEMORY" if out_of_memory else "PAGE_CRASHED"
+                self._tell_broken(cause, f"the page's renderer died: {status}, code {code}", Level.RELOAD)
+            case Navigated(url=url) if _origin(url) == self._home:
+                self._take_document()
+            case Navigated(url=url) if urlsplit(url).scheme not in ("http", "https"):
+                pass  # Chrome's own page about an error, or the empty one
+            case Navigated(url=url) if self._at_home:
+                self._tell_broken("NAVIGATED_AWAY", f"the page went to {_origin(url)}", Level.RELOAD)
+            case Navigated(url=url):
+                self._lose("NETWORK", f"the page's address led to {_origin(url)}")
+
+    def _take_document(self) -> None:
+        self._at_home = True
+        self._first_code = True
+        self._vitals = None
+        if self._was_connected:
+            self._was_connected = False
+            self._catching_up.cancel()
+            self._lose(machine.PAGE_RELOADED, "the page loaded itself again")
+        else:
+            self._session.login.loaded()
+            self._leaving_document = False
+            self._session.hide_codes()
+
+    async def _navigate(self) -> None:
+        """Load the page, and again whenever it is asked for."""
+        while True:
+            self._reload = trio.Event()
+            settings = await self._find_settings()
+            self._home = _origin(settings.whatsapp.url)
+            self._at_home = False
+            self._vitals = None
+            try:
+                await self._tab.navigate(
+                    settings.whatsapp.url,
+                    until="commit",
+                    timeout_s=settings.liveness.connect_timeout,
+                )
+            except chrome_errors.NavigationFailed as error:
+                self._leaving_document = False
+                self._session.give(machine.Lost("NETWORK", error.error_text))
+            except chrome_errors.TargetCrashed:
+                pass  # again; the happening is told
+            except chrome_errors.CallTimeout as error:
+                self._tell_broken(machine.PAGE_HUNG, str(error), Level.PAGE)
+            self._loaded.set()
+            await self._reload.wait()
+
+    async def _probe(self) -> None:
+        """See to it that the page's event loop turns, and the browser's; and that the library is there."""
+        await self._loaded.wait()
+        while True:
+            liveness = (await self._find_settings()).liveness
+            await trio.sleep(min(liveness.probe_interval, liveness.connect_timeout / 3))
+            if self._broken or self._leaving_document:
+                continue
+            try:
+                self._take_vitals(await self._page.probe(liveness.probe_timeout))
+            except (chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
+                continue  # it navigates: the next probe asks the new document
+            except chrome_errors.CallTimeout as error:
+                await self._find_hung(str(error), liveness.probe_timeout)
+
+    def _take_vitals(self, vitals: whatsapp.Vitals) -> None:
+        self._vitals = vitals
+        if vitals.loaded and not vitals.library and self._at_home:
+            symptom = self.symptom()
+            self._tell_broken(symptom.cause, symptom.detail or "", symptom.level)
+        elif vitals.needs_update and self._was_connected:
+            self._session.give(machine.UpdateWanted())
+
+    async def _find_hung(self, silence: str, timeout_s: float) -> None:
+        """Say who it is that does not answer; end the page's loop where that is wanted."""
+        try:
+            await self._tab.connection.call("Browser.getVersion", timeout_s=timeout_s / 2)
+        except chrome_errors.CallTimeout as error:
+            self._tell_broken("BROWSER_HUNG", str(error), Level.BROWSER)
+            return
+        self._tell_broken(machine.PAGE_HUNG, silence, Level.LOOP)
+        if not self._loop_to_end:
+            return
+        self._loop_to_end = False
+        try:
+            with contextlib.suppress(chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
+                await self._tab.terminate_execution()
+                await self._page.probe(timeout_s)
+        except chrome_errors.CallTimeout:
+            self._broken = False
+            self._tell_broken(machine.PAGE_HUNG, "its loop could not be ended", Level.PAGE)
+        else:
+            self._broken = False
+            self._session.give(machine.Mended())
+
+    async def _listen(
+        self,
+        told: AsyncIterator[news.News],
+    ) -> None:
+        async for item in told:
+            match item:
+                case news.PageState() | news.Qr() | news.Pairing() if self._leaving_document:
+                    pass  # of a document that is about to go
+                case news.PageState():
+                    self._take_state(item)
+                case news.Qr(code=code):
+                    self._take_code(code)
+                case news.Pairing():
+                    self._take_pairing(item)
+                case news.Idle():
+                    self._first_code = True
+                    self._start(self._refresh_qr)
+                case news.Logout():
+                    self._was_connected = False
+                    self._outbox.disconnected()  # what waits is for the account, not for an unlinked page
+                    self._caught_up_s = None
+                    self._catching_up.cancel()
+                    self._session.unlink()
+                case news.Banned(event=event):
+                    self._lose("BANNED", event)
+                case news.Message():
+                    self._inbox.take(item)
+                case news.Acked():
+                    self._session.journal.acked(item)
+                    if item.ack > 0:
+                        self._outbox.acknowledged(item.id)
+                case news.Edited() | news.Revoked() | news.Reacted() | news.Voted():
+                    self._session.journal.changed(item)
+                case news.Presence() | news.Call() | news.GroupChange():
+                    self._session.journal.noticed(item)
+                case news.Verified(missing=missing):
+                    self._take_verdict(missing)
+                case news.Resolved(id=message_id, key=key, chat_id=chat_id):
+                    self._session.journal.resolved(message_id, key, chat_id)
+
+    def _take_verdict(self, missing: tuple[str, ...]) -> None:
+        self._session.lacking = features_without(missing)
+        if missing:
+            _log.warning(
+                "store_objects_missing",
+                session_id=self._session.id,
+                names=missing,
+                features=self._session.lacking,
+            )
+        else:
+            _log.info("store_objects_functional", session_id=self._session.id)
+
+    def _take_code(self, code: str | None) -> None:
+        if code is None:
+            self._session.hide_qr()
+            return
+        life_s = whatsapp.FIRST_CODE_S if self._first_code else whatsapp.NEXT_CODE_S
+        self._first_code = False
+        expires_at_ms = int((time.time() + life_s) * 1000)
+        self._session.show_qr(code, expires_at_ms, rfc3339(expires_at_ms))
+
+    def _take_pairing(self, pairing: news.Pairing) -> None:
+        if pairing.code is None:
+            _log.info("pairing_ended", session_id=self._session.id, error=pairing.error)
+            self._session.hide_pairing()
+            return
+        self._session.show_pairing(pairing_code(pairing.phone_number, pairing.code))
+
+    async def _refresh_qr(self) -> None:
+        """Have an idle page show codes again, and ask again until it does; nothing is lost by asking."""
+        while True:
+            with contextlib.suppress(chrome_errors.CallTimeout):
+                if await self._page.refresh_qr() is None:
+                    return
+            _log.warning("qr_refresh_failed", session_id=self._session.id)
+            await trio.sleep(REFRESH_AGAIN_S)
+            if self._session.qr is not None or self._was_connected:
+                return
+
+    def _take_state(self, state: news.PageState) -> None:
+        match whatsapp.standing(state):
+            case "connected":
+                self._was_connected = True
+                self._first_code = True
+                if not self._session.connect(whatsapp.facts_of(state)):
+                    return
+                self._outbox.connected()
+                self._catching_up.cancel()
+                self._start(self._keep_caught_up)
+            case ("lost", reason):
+                self._lose(reason, f"socket {state.socket}")
+            case "opening" if self._was_connected and state.authenticated:
+                self._lose("NETWORK", f"socket {state.socket}")
+            case _:
+                pass
+
+    def _lose(self, reason: str, detail: str) -> None:
+        self._outbox.disconnected()
+        self._session.give(machine.Lost(reason, detail))
+
+    def _start(self, task: Task) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._guard, task)
+
+    async def _keep_caught_up(self) -> None:
+        """Have the page tell what it has and the record may not, now and from time to time."""
+        with trio.CancelScope() as self._catching_up:
+            while True:
+                await self._catch_up()
+                await trio.sleep(CATCH_UP_EVERY_S)
+
+    async def _catch_up(self) -> None:
+        """Have the page tell what arrived while nobody listened.
+
+        From when the last catch-up began that was completed; before the first, from the newest message that
+        was on record before this page could add one. What is told live meanwhile moves neither.
+        """
+        began_s = int(time.time())
+        linked_s = (self._session.facts.linked_at_ms or 0) // 1000
+        known_s = self._caught_up_s
+        since_s = linked_s if known_s is None else max(linked_s, min(known_s, began_s) - CATCH_UP_MARGIN_S)
+        try:
+            answer = await self._page.catch_up(since_s)
+        except chrome_errors.CallTimeout:
+            _log.warning("catch_up_failed", session_id=self._session.id, error="CallTimeout")
+            return
+        if isinstance(answer, whatsapp.Failure):
+            _log.warning("catch_up_failed", session_id=self._session.id, error=answer.name)
+        else:
+            self._caught_up_s = began_s
+            self._session.journal.caught_up(began_s)
+            _log.info("caught_up", session_id=self._session.id, messages=answer)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def pairing_code(phone_number: str, code: str) -> PairingCode:
+    """Return a code that the page has just given, with its expiry."""
+    expires_at_ms = int((time.time() + machine.PAIRING_LIFE_S) * 1000)
+    return PairingCode(
+        phone_number=phone_number, code=code, expires_at_ms=expires_at_ms, expires_at=rfc3339(expires_at_ms)
+    )

@@ -1,0 +1,412 @@
+"""Recovery level by level, step by step in virtual time, and by properties against a model of a life."""
+
+import itertools
+from collections.abc import Sequence
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.errors import RpcError
+from supervisors.machine import (
+    LOGGED_OUT,
+    UPDATE_AGAIN_S,
+    Admitted,
+    Broke,
+    Connected,
+    Died,
+    End,
+    EndLoop,
+    Event,
+    Hold,
+    Launch,
+    Level,
+    LoggedOut,
+    Lost,
+    Mended,
+    Note,
+    Noticed,
+    Over,
+    Phase,
+    Publish,
+    QrShown,
+    Reconnect,
+    Release,
+    Reload,
+    ReplacePage,
+    RestartNow,
+    Rules,
+    Shutdown,
+    Start,
+    Stop,
+    TakeOver,
+    Tick,
+    Tried,
+    UpdateWanted,
+)
+from supervisors.policy import ReconnectSettings
+from supervisors.settings import RestartSettings
+from tests.supervisors.test_machine import LINKED, QR, Run, connected
+
+HUNG = Broke("PAGE_HUNG", "no answer", Level.LOOP)
+CRASHED = Broke("PAGE_CRASHED", "killed, code 9")
+CLOSED = Broke("PAGE_CLOSED", "closed", Level.PAGE)
+DEATH = ["connected>disconnected", "disconnected", "restarting", "disconnected>connecting", "connecting"]
+BACK = ["connecting>connected", "connected", "recovered"]
+
+
+def test_a_loop_is_ended_in_place_and_nobody_is_told_of_a_death() -> None:
+    run = connected().give(HUNG)
+    assert (run.told, run.done) == ([], [EndLoop()])
+    assert run.incidents == [Note("PAGE_HUNG", "no answer", "LOOP_ENDED")]
+    assert len(run.state.ledger.restarts) == 1
+    run.give(Mended())
+    assert (run.told, run.done, run.incidents) == ([], [], [Over(only="PAGE_HUNG")])
+    assert (run.state.status, run.state.deadline) == ("connected", None)
+
+
+def test_a_loop_that_cannot_be_ended_leads_to_a_new_page_and_then_a_new_browser() -> None:
+    run = connected().give(HUNG)
+    run.now += 10
+    run.give(attrs.evolve(HUNG, level=Level.PAGE))
+    assert (run.told, run.done, run.incidents) == (DEATH, [ReplacePage()], [Tried("NEW_PAGE")])
+    assert run.state.ledger.restarts == (run.now,)
+    run.until_deadline()
+    assert (run.told, run.done) == ([], [End("PAGE_HUNG")])
+    run.give(Died("PAGE_HUNG"))
+    assert (run.told, run.state.phase, run.state.status) == ([], Phase.WAITING, "connecting")
+    launched = run.now + 2
+    assert run.until_deadline().done == [Launch()]
+    assert run.state.ledger.restarts == (launched,)
+    assert run.give(Admitted(), LINKED).told == BACK
+    assert run.incidents == [Over()]
+
+
+def test_a_crashed_page_is_loaded_again_at_once_in_its_browser() -> None:
+    run = connected().give(CRASHED)
+    assert (run.told, run.done) == (DEATH, [Reconnect()])
+    assert run.incidents == [Note("PAGE_CRASHED", "killed, code 9", "RELOADED")]
+    run.now += 1
+    assert run.give(LINKED).told == BACK
+    assert run.state.repair is None
+
+
+def test_each_level_has_its_time() -> None:
+    run = connected().give(CRASHED)
+    began = run.now
+    assert run.until_deadline().done == [ReplacePage()]
+    assert run.now == began + 90
+    assert run.until_deadline().done == [End("PAGE_HUNG")]
+    assert run.now == began + 180
+
+
+def test_the_cooldown_holds_for_pages_too() -> None:
+    run = connected().give(CRASHED, LINKED)
+    run.now += 5
+    run.give(CRASHED)
+    assert (run.told, run.done) == (DEATH[:3], [])
+    assert run.published[-1].data["delay"] == 25
+    assert run.until_deadline().done == [Reconnect()]
+    assert run.told == DEATH[3:]
+    assert run.give(LINKED).told == BACK
+
+
+def test_a_page_that_loops_again_too_soon_is_replaced_when_the_cooldown_is_over() -> None:
+    run = connected().give(HUNG, Mended())
+    run.now += 20
+    run.give(HUNG)
+    assert (run.told, run.done) == (DEATH[:3], [])
+    assert run.incidents == [Note("PAGE_HUNG", "no answer", "NEW_PAGE")]
+    assert run.until_deadline().done == [ReplacePage()]
+
+
+def test_the_limit_holds_for_all_levels_together() -> None:
+    run = connected()
+    for broke in (HUNG, CRASHED, CLOSED):
+        run.give(broke)
+        if run.state.repair is not None and not run.state.repair.begun:
+            run.until_deadline()
+        run.give(Mended(), LINKED)
+    run.now += 31
+    run.give(CRASHED)
+    assert (run.told, run.done) == ([], [End("PAGE_CRASHED", "killed, code 9")])
+    run.give(Died("PAGE_CRASHED", "killed, code 9"))
+    assert run.told == ["connected>disconnected", "disconnected", "restart_limit"]
+    assert run.incidents == [Note("PAGE_CRASHED", "killed, code 9", "GIVEN_UP")]
+    assert run.state.deadline == run.now + 900
+
+
+def test_a_browser_that_dies_of_its_closed_page_costs_one_entry_and_one_chain() -> None:
+    run = connected().give(CLOSED)
+    assert (run.told, run.done) == (DEATH, [ReplacePage()])
+    run.give(Died("BROWSER_EXITED", "exit code 0"))
+    assert (run.told, run.incidents) == ([], [Note("BROWSER_EXITED", "exit code 0", "NEW_BROWSER")])
+    assert run.until_deadline().done == [Launch()]
+    assert len(run.state.ledger.restarts) == 1
+    assert run.give(Admitted(), LINKED).told == BACK
+
+
+def test_a_silent_browser_is_not_asked_for_less() -> None:
+    run = connected().give(Broke("BROWSER_HUNG", "silent", Level.BROWSER))
+    assert run.done == [End("BROWSER_HUNG", "silent")]
+    assert run.give(Died("BROWSER_HUNG", "silent")).told == DEATH[:3]
+    assert run.until_deadline().done == [Launch()]
+
+
+def test_what_a_dead_page_said_last_does_not_count() -> None:
+    run = connected().give(CRASHED, LINKED)
+    run.now += 1
+    run.give(CRASHED)
+    for stale in (LINKED, QR, Lost("NETWORK"), LoggedOut()):
+        assert run.give(stale).actions == ()
+
+
+def test_the_network_takes_a_recovery_over_from_the_levels() -> None:
+    """What cannot be loaded for want of a network is not tried at dearer levels."""
+    run = connected().give(CRASHED, Lost("NETWORK", "net::ERR_NAME_NOT_RESOLVED"))
+    assert run.state.repair is None
+    assert run.until_deadline().done == [Reconnect()]
+    assert len(run.state.ledger.restarts) == 1
+
+
+def test_commands_cut_a_planned_recovery_short() -> None:
+    planned = connected().give(CLOSED, LINKED).give(CLOSED)
+    assert planned.done == []
+    for command, done in (
+        (Start(), ReplacePage()),
+        (Stop(), End()),
+        (RestartNow(), End()),
+        (Reload(), Reconnect()),
+        (Hold("AUTH_CLEARED"), End()),
+        (Shutdown(), End()),
+    ):
+        run = Run(planned.state).give(command)
+        assert run.done == [done]
+        assert run.state.repair is None
+
+
+def test_stop_while_a_new_browser_is_awaited() -> None:
+    for command, status in ((Stop(), "inactive"), (Shutdown(), "disconnected"), (Hold("X"), "disconnected")):
+        run = connected().give(CLOSED, Died("BROWSER_EXITED"))
+        assert (run.state.phase, run.state.status) == (Phase.WAITING, "connecting")
+        run.give(command)
+        assert (run.done, run.state.status) == ([], status)
+
+
+def test_a_gpu_process_that_died_is_an_incident_and_no_more() -> None:
+    run = connected()
+    before = run.state
+    run.give(Noticed("GPU_CRASHED", "exit_code=9"))
+    assert run.actions == (Note("GPU_CRASHED", "exit_code=9", "NONE", over=True),)
+    assert run.state == before
+
+
+def test_a_page_that_wants_an_update_is_loaded_again_once() -> None:
+    run = connected().give(UpdateWanted())
+    assert (run.told, run.done) == (DEATH, [Reconnect()])
+    run.give(LINKED)
+    for _ in range(10):
+        run.now += 60
+        assert run.give(UpdateWanted()).actions == ()
+    run.now += UPDATE_AGAIN_S
+    assert run.give(UpdateWanted()).done == [Reconnect()]
+
+
+def test_an_update_costs_no_working_page() -> None:
+    """With the budget spent, or the cooldown running, it has to wait."""
+    run = connected().give(CRASHED, LINKED).give(UpdateWanted())
+    assert (run.actions, run.state.status) == ((), "connected")
+    run.now += 31
+    assert run.give(UpdateWanted()).done == [Reconnect()]
+
+
+@pytest.mark.parametrize("reason", ["BANNED", "TOS_BLOCK", "DEPRECATED_VERSION", "PROXYBLOCK"])
+def test_a_barred_account_is_told_of_once_and_tried_slowly(reason: str) -> None:
+    run = connected().give(Lost(reason, "said the page"))
+    assert run.told == ["connected>disconnected", "disconnected", "alert"]
+    assert run.published[-1].data == {"kind": reason, "detail": "said the page"}
+    assert run.incidents == [Note(reason, "said the page", "WAIT")]
+    for _ in range(20):
+        began = run.now
+        assert run.until_deadline().done == [Reconnect()]
+        assert run.now == began + 900
+        assert run.give(Lost(reason, "said the page")).told == []
+    assert run.state.ledger.restarts == ()
+    assert run.give(LINKED).told == ["disconnected>connected", "connected", "recovered"]
+
+
+def test_an_outage_that_turns_out_to_be_a_ban_is_not_hammered() -> None:
+    run = connected().give(Lost("NETWORK"), Lost("BANNED"))
+    assert run.state.deadline == run.now + 900
+
+
+def test_a_conflict_is_taken_back_on_schedule() -> None:
+    run = connected().give(Lost("CONFLICT"))
+    assert run.incidents == [Note("CONFLICT", None, "TAKEOVER")]
+    began = run.now
+    assert run.until_deadline().done == [TakeOver()]
+    assert run.now == began + 30
+    assert run.until_deadline().done == [Reconnect()]
+    assert run.until_deadline().done == [TakeOver()]
+
+
+def test_a_conflict_is_yielded_until_somebody_starts_the_session() -> None:
+    run = Run(rules=Rules(conflict="yield")).give(Start(), Admitted(), LINKED, Lost("CONFLICT"))
+    assert run.told[-1] == "alert"
+    assert run.incidents[-1] == Note("CONFLICT", None, "YIELDED")
+    assert run.state.deadline is None
+    assert run.give(Start()).done == [TakeOver()]
+    assert run.told == ["disconnected>connecting", "connecting"]
+
+
+def test_an_unlinked_account_is_an_incident_until_it_is_linked_again() -> None:
+    run = connected().give(LoggedOut())
+    assert run.incidents == [Note(LOGGED_OUT, None, "NEW_QR")]
+    assert run.give(QR).incidents == [Over(but=LOGGED_OUT)]
+    assert run.give(LINKED).incidents == [Over()]
+
+
+# -- any order of events
+
+
+_BELOW = (HUNG, CRASHED, CLOSED, Broke("BROWSER_HUNG", None, Level.BROWSER))
+_OF_A_LIFE = (Admitted, QrShown, Connected, Lost, LoggedOut, Broke, Mended, Noticed, UpdateWanted, Died)
+
+_events = st.lists(
+    st.sampled_from(
+        [
+            Start(),
+            Stop(),
+            RestartNow(),
+            Reload(),
+            Hold("AUTH_CLEARED"),
+            Release(),
+            Admitted(),
+            QR,
+            LINKED,
+            LINKED,
+            Lost("NETWORK"),
+            Lost("BANNED"),
+            Lost("CONFLICT"),
+            LoggedOut(),
+            *_BELOW,
+            Mended(),
+            UpdateWanted(),
+            Noticed("GPU_CRASHED"),
+            Died("BROWSER_CRASHED"),
+            Tick(),
+            Tick(),
+            *(Tick(broke) for broke in _BELOW),
+        ]
+    ),
+    max_size=80,
+)
+_gaps = st.lists(st.sampled_from([0.0, 0.5, 3.0, 31.0, 95.0, 1000.0]), min_size=80, max_size=80)
+
+
+class Model:
+    """What must hold of a life and its recoveries, kept beside the machine."""
+
+    def __init__(self, restart: RestartSettings) -> None:
+        self.restart = restart
+        self.alive = False
+        self.ending = False
+        self.spent: list[float] = []  # when recoveries were last worked on, one each, of this budget
+        self.open: list[str] = []
+
+    def before(self, event: Event) -> bool:
+        """Whether the event can happen; notes that a browser is gone."""
+        if isinstance(event, _OF_A_LIFE) and not self.alive:
+            return False
+        if isinstance(event, Died):
+            self.alive = self.ending = False
+        return True
+
+    def after(self, run: Run, event: Event, ledger: Sequence[float]) -> None:
+        """Hold what was done against the rules."""
+        for action in run.actions:
+            match action:
+                case Launch():
+                    assert not self.alive, "two Chromes"
+                    self.alive = True
+                case End():
+                    assert self.alive
+                    self.ending = True
+                case Reconnect() | EndLoop() | ReplacePage() | TakeOver():
+                    assert self.alive
+                case Note(kind=kind, over=over) if not over:
+                    self.open.append(kind)
+                case Over(only=only, but=but):
+                    self.open = [k for k in self.open if (only and k != only) or (but and k == but)]
+                case Publish(type="session.restarting", data=data):
+                    assert 1 <= data["attempt"] <= self.restart.max_restarts  # type: ignore[operator]  # ints
+        restarts = run.state.ledger.restarts
+        assert list(restarts) == sorted(restarts)
+        for first in restarts:
+            inside = [at for at in restarts if first <= at < first + self.restart.window]
+            assert len(inside) <= self.restart.max_restarts
+        for earlier, later in itertools.pairwise(restarts):
+            assert later - earlier >= self.restart.cooldown
+        state = run.state
+        if state.status == "connected" and state.phase is Phase.UP and not self.ending:
+            assert not self.open or state.repair is not None
+        if state.repair is not None:
+            assert state.phase is Phase.UP
+        has_next = (
+            state.deadline is not None
+            or state.status == "connected"  # probed by its life
+            or self.ending  # bounded by its life
+            or state.phase is Phase.HELD
+            or (state.phase is Phase.STARTING and self.alive)  # waits for its turn
+        )
+        assert state.desired == "stopped" or has_next, "nothing will ever happen to it"
+
+
+@settings(max_examples=600)
+@given(_events, _gaps)
+def test_whatever_breaks_the_rules_hold(events: list[Event], gaps: list[float]) -> None:
+    """Never two Chromes, never more restarts than allowed, never a wanted session without a next deadline."""
+    rules = Rules()
+    run, model = Run(rules=rules), Model(rules.restart)
+    for event, gap in zip(events, gaps, strict=False):
+        run.now += gap
+        if not model.before(event):
+            continue
+        before = run.state
+        try:
+            run.give(event)
+        except RpcError:
+            assert run.state == before
+            continue
+        model.after(run, event, before.ledger.restarts)
+        if run.state.phase is Phase.ENDING:
+            run.now += 1
+            assert model.before(Died("ENDED"))
+            run.give(Died("ENDED"))
+            model.after(run, Died("ENDED"), before.ledger.restarts)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from([*_BELOW, Died("BROWSER_CRASHED")]), min_size=1, max_size=12))
+def test_whatever_breaks_however_often_it_comes_back(deaths: list[Event]) -> None:
+    """With a world that works again it is connected by its own deadlines alone."""
+    run = Run(rules=Rules(reconnect=ReconnectSettings())).give(Start(), Admitted(), LINKED)
+    for death in deaths:
+        run.give(death)
+        for _ in range(4):
+            ended = any(isinstance(action, End) for action in run.actions)
+            if ended:
+                run.give(Died("BROWSER_HUNG"))
+            if run.state.status == "connected" and run.state.repair is None:
+                break
+            if run.state.repair is not None and run.state.repair.level is Level.LOOP:
+                run.give(Mended())
+                break
+            if any(isinstance(action, Launch | Reconnect | ReplacePage) for action in run.actions):
+                run.now += 1
+                run.give(Admitted(), LINKED)
+                break
+            run.until_deadline()
+        assert (run.state.status, run.state.repair) == ("connected", None)
+        run.now += 1

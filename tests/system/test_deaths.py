@@ -1,0 +1,238 @@
+"""Every kind of death, provoked in a real Chrome: what a user sees, and that the cheapest level suffices."""
+
+import os
+import signal
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+import trio
+
+from tests.simulator import Simulator
+from tests.simulator.phone import Phone
+from tests.system.conftest import ADA, SHOP
+from tests.system.wasupd import Caller, Wasupd, until
+
+pytestmark = pytest.mark.chrome
+
+QUICK = {"liveness.probe_interval": 0.2, "liveness.probe_timeout": 2}
+CHAIN = [
+    ("session.status", "connected", "disconnected"),
+    ("session.disconnected", None, None),
+    ("session.restarting", None, None),
+    ("session.status", "disconnected", "connecting"),
+    ("session.connecting", None, None),
+    ("session.status", "connecting", "connected"),
+    ("session.connected", None, None),
+    ("session.recovered", None, None),
+]
+
+
+def chain(seen: list[dict[str, Any]]) -> list[tuple[str, str | None, str | None]]:
+    """What of the events is about the session's life."""
+    return [
+        (event["type"], event["data"].get("from"), event["data"].get("to"))
+        for event in seen
+        if event["type"].startswith("session.")
+    ]
+
+
+async def connected(call: Caller, sim: Simulator) -> Phone:
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    return shop
+
+
+async def incidents(call: Caller) -> list[dict[str, Any]]:
+    """The session's incidents, oldest first, all of which must be over."""
+    found = (await call("session.incidents", sessionId="shop"))["incidents"]
+    assert [one for one in found if one["recoveredAt"] is None or one["recoveredAt"] < one["at"]] == []
+    return list(reversed(found))
+
+
+async def sends_once(call: Caller, shop: Phone) -> None:
+    """The next message arrives, once."""
+    message = await call.send("shop", ADA, "still there", wait="delivered")
+    assert [d.id for d in shop.deliveries] == [message["id"]]
+
+
+def child(pid: int, kind: str) -> psutil.Process:
+    """The browser's process of a kind, such as the renderer of its one page."""
+    for process in psutil.Process(pid).children(recursive=True):
+        if any(argument == f"--type={kind}" for argument in process.cmdline()):
+            return process
+    raise AssertionError(f"no {kind}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_browser_that_ends(sim: Simulator, call: Caller, number: signal.Signals) -> None:
+    shop = await connected(call, sim)
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        os.kill(await call.pid("shop"), number)
+        seen = await until(events, "session.recovered")
+    assert chain(seen) == CHAIN
+    *_, incident = await incidents(call)  # on a slow machine the page's end may be seen as one of its own
+    wanted = (
+        ("BROWSER_CRASHED", "signal SIGKILL") if number is signal.SIGKILL else ("BROWSER_EXITED", "exit code")
+    )
+    assert incident["kind"] == wanted[0]
+    assert wanted[1] in incident["detail"]
+    assert incident["action"] == "NEW_BROWSER"
+    await sends_once(call, shop)
+
+
+@pytest.mark.parametrize("settings", [QUICK], indirect=True)
+async def test_a_renderer_that_dies_and_one_that_is_stopped(sim: Simulator, call: Caller) -> None:
+    """Loaded again, then given a page of its own: the browser stays."""
+    shop = await connected(call, sim)
+    pid = await call.pid("shop")
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        async with call.client.subscribe(sessions=["shop"]) as events:
+            child(pid, "renderer").send_signal(number)
+            assert chain(await until(events, "session.recovered")) == CHAIN
+    assert [(i["kind"], i["action"]) for i in await incidents(call)] == [
+        ("PAGE_CRASHED", "RELOADED"),
+        ("PAGE_HUNG", "NEW_PAGE"),
+    ]
+    assert await call.pid("shop") == pid
+    await sends_once(call, shop)
+    assert (await call("session.get", sessionId="shop"))["restarts"]["count"] == 2
+
+
+@pytest.mark.parametrize("settings", [QUICK], indirect=True)
+async def test_endless_loops_are_ended_in_place(sim: Simulator, call: Caller) -> None:
+    shop = await connected(call, sim)
+    pid = await call.pid("shop")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        for kind in ("loop", "starve"):
+            shop.break_pages(kind)
+            await sim.wait_for(lambda: shop.connected)
+            message = await call.send("shop", ADA, kind, wait="delivered")
+            assert message["status"] == "delivered"
+        seen = await until(events, *["message.delivered"] * 2)
+    assert chain(seen) == []
+    assert {(i["kind"], i["action"]) for i in await incidents(call)} == {("PAGE_HUNG", "LOOP_ENDED")}
+    assert await call.pid("shop") == pid
+    assert [d.text for d in shop.deliveries] == ["loop", "starve"]
+
+
+@pytest.mark.parametrize("settings", [QUICK], indirect=True)
+@pytest.mark.parametrize(
+    ("kind", "cause", "action"),
+    [
+        ("leave", "NAVIGATED_AWAY", "RELOADED"),
+        ("no_library", "LIBRARY_MISSING", "RELOADED"),
+        ("request", "PAGE_HUNG", "NEW_PAGE"),
+    ],
+)
+async def test_pages_that_go_wrong(sim: Simulator, call: Caller, kind: str, cause: str, action: str) -> None:
+    shop = await connected(call, sim)
+    pid = await call.pid("shop")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.break_pages(kind)
+        seen = await until(events, "session.recovered")
+    found = {i["kind"]: i["action"] for i in await incidents(call)}
+    assert found[cause] == action
+    assert await call.pid("shop") == pid
+    if kind == "leave":
+        assert chain(seen) == CHAIN
+    await sends_once(call, shop)
+
+
+@pytest.mark.parametrize("settings", [{**QUICK, "browser.transport": "websocket"}], indirect=True)
+async def test_a_page_that_is_closed(sim: Simulator, wasupd: Wasupd, call: Caller) -> None:
+    """Somebody else does it, on the browser's port. A browser may end with its last page: one recovery."""
+    shop = await connected(call, sim)
+    profile = wasupd.directory / "state" / "sessions" / "shop" / "profile"
+    port = (profile / "DevToolsActivePort").read_text().splitlines()[0]
+    async with httpx.AsyncClient() as http:
+        pages = (await http.get(f"http://127.0.0.1:{port}/json/list")).json()
+        (target,) = [page["id"] for page in pages if page["type"] == "page"]
+        async with call.client.subscribe(sessions=["shop"]) as events:
+            await http.get(f"http://127.0.0.1:{port}/json/close/{target}")
+            assert chain(await until(events, "session.recovered")) == CHAIN
+    found = await incidents(call)
+    assert found[0]["kind"] in ("PAGE_CLOSED", "BROWSER_EXITED")
+    assert (await call("session.get", sessionId="shop"))["restarts"]["count"] == 1
+    await sends_once(call, shop)
+
+
+async def test_a_page_that_dies_with_its_code(sim: Simulator, call: Caller) -> None:
+    await call.create("shop")
+    assert await call.start("shop") == "qr_generated"
+    pid = await call.pid("shop")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        child(pid, "renderer").kill()
+        await until(events, "session.qr")
+    assert [(i["kind"], i["action"]) for i in await incidents(call)] == [("PAGE_CRASHED", "RELOADED")]
+    assert await call.pid("shop") == pid
+    code = await call("session.qr", sessionId="shop")
+    await sim.phone(SHOP).scan_image(code["qrCode"])
+    await call.wait("shop", "connected")
+
+
+@pytest.mark.parametrize("settings", [QUICK], indirect=True)
+async def test_a_browser_that_is_stopped(sim: Simulator, call: Caller) -> None:
+    shop = await connected(call, sim)
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        os.kill(await call.pid("shop"), signal.SIGSTOP)
+        assert chain(await until(events, "session.recovered")) == CHAIN
+    (incident,) = await incidents(call)
+    assert (incident["kind"], incident["action"]) == ("BROWSER_HUNG", "NEW_BROWSER")
+    await sends_once(call, shop)
+
+
+@pytest.mark.parametrize("settings", [{**QUICK, "liveness.connect_timeout": 4}], indirect=True)
+async def test_a_page_whose_library_never_gets_ready(sim: Simulator, call: Caller) -> None:
+    """Its second document is no better; another page is tried, in the same browser."""
+    shop = await connected(call, sim)
+    pid = await call.pid("shop")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.break_pages("no_modules", loads=2)
+        seen = await until(events, "session.recovered")
+    assert seen[0]["data"]["reason"] == "PAGE_RELOADED"
+    kinds = [(i["kind"], i["action"]) for i in await incidents(call)]
+    assert ("LIBRARY_NOT_READY", "NEW_PAGE") in kinds or ("LIBRARY_NOT_READY", "RELOADED") in kinds
+    assert await call.pid("shop") == pid
+    await sends_once(call, shop)
+
+
+async def test_a_gpu_process_that_dies_is_an_incident_only(sim: Simulator, call: Caller) -> None:
+    shop = await connected(call, sim)
+    pid = await call.pid("shop")
+    child(pid, "gpu-process").kill()
+    with trio.fail_after(30):
+        while not (found := await incidents(call)):
+            await trio.lowlevel.checkpoint()
+    assert [(i["kind"], i["action"]) for i in found] == [("GPU_CRASHED", "NONE")]
+    assert (await call("session.status", sessionId="shop"))["status"] == "connected"
+    assert await call.pid("shop") == pid
+    await sends_once(call, shop)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"browser.extra_args": ["--js-flags=--max-old-space-size=96"]}], indirect=True
+)
+async def test_a_page_that_takes_all_memory(sim: Simulator, call: Caller) -> None:
+    shop = await connected(call, sim)
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.break_pages("memory")
+        assert chain(await until(events, "session.recovered")) == CHAIN
+    (incident,) = await incidents(call)
+    assert (incident["kind"], incident["action"]) == ("OUT_OF_MEMORY", "RELOADED")
+    await sends_once(call, shop)
+
+
+@pytest.mark.parametrize("settings", [QUICK], indirect=True)
+async def test_a_page_that_asks_for_an_update(sim: Simulator, call: Caller) -> None:
+    shop = await connected(call, sim)
+    pid = await call.pid("shop")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.push_state("CONNECTED", needsUpdate=True)
+        assert chain(await until(events, "session.recovered")) == CHAIN
+    (incident,) = await incidents(call)
+    assert (incident["kind"], incident["action"]) == ("UPDATE_WANTED", "RELOADED")
+    assert await call.pid("shop") == pid
+    await sends_once(call, shop)
