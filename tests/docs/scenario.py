@@ -152,6 +152,7 @@ class _Story:
         await self.shop("whatsapp.functions")
         await self.shop("whatsapp.call", function="conn.getMyUserId")
         await self.shop("session.stats", days=7)
+        await self.shop("session.incidents", limit=2)
         await self.shop("session.screenshot")
         subscription = await self.ask("events.subscribe", types=["message.received"], sessions=["shop"])
         await self.ask("events.unsubscribe", subscription=subscription["subscription"])
