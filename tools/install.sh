@@ -7,11 +7,13 @@ cd "$(dirname "$0")/.."
 
 lib=$dest$prefix/lib bundle=$dest$prefix/lib/wasup bin=$dest$prefix/bin share=$dest$prefix/share
 doc=$share/doc/wasup
+zsh=$share/zsh/site-functions
+[ "$prefix" != /usr ] || zsh=$share/zsh/vendor-completions  # where Debian's zsh looks for what packages bring
 units=$lib/systemd/system
 files=("$bin/wasupd" "$bin/wasupctl" "$units/wasupd.service" "$units/wasupd.socket" "$lib/sysusers.d/wasup.conf"
   "$lib/tmpfiles.d/wasup.conf" "$lib/systemd/catalog/wasup.catalog"
   "$share/man/man1/wasupctl.1" "$share/man/man8/wasupd.8" "$share/man/man5/wasup-config.toml.5"
-  "$share/bash-completion/completions/wasupctl" "$share/zsh/site-functions/_wasupctl"
+  "$share/bash-completion/completions/wasupctl" "$zsh/_wasupctl"
   "$share/fish/vendor_completions.d/wasupctl.fish")
 
 say() { printf '%s: %s\n' "$verb" "$*" >&2; }
@@ -70,10 +72,10 @@ manual=$(mktemp -d)
 trap 'rm -rf "$requirements" "$manual"' EXIT
 "$venv/bin/python" -m daemon.manual "$manual"
 for page in "$manual"/*; do install -Dm644 -t "$share/man/man${page##*.}" "$page"; done
-mkdir -p "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
+mkdir -p "$share/bash-completion/completions" "$zsh" "$share/fish/vendor_completions.d"
 complete() { "$venv/bin/python" -m daemon.cli completion "$1" >"$2"; }
 complete bash "$share/bash-completion/completions/wasupctl"
-complete zsh "$share/zsh/site-functions/_wasupctl"
+complete zsh "$zsh/_wasupctl"
 complete fish "$share/fish/vendor_completions.d/wasupctl.fish"
 install -m644 README.md config.example.toml docs/*.md "$doc"
 # An administrator's file is never replaced.

@@ -51,6 +51,10 @@ class Board:
                 del counts[minute]
         self._measure(now_s)
 
+    def session(self, session_id: str | None) -> Session | None:
+        """Return the session of that id, as it was last told."""
+        return next((one for one in self.sessions if one["id"] == session_id), None)
+
     def _measure(self, now_s: float) -> None:
         for session in self.sessions:
             process, id_ = session.get("process"), session["id"]
