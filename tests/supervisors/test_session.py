@@ -315,3 +315,22 @@ async def test_the_wall_clock_may_jump(
     await stage.session.reached(lambda state: state.status == "connecting")
     assert trio.current_time() - before == pytest.approx(2.0)
     assert stage.session.restarts_ms() == (10_000_000_000_000,)
+
+
+async def test_a_recovery_heeds_its_deadlines_and_no_wall_clock(
+    stage: Stage, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is replaced in vain costs its browser, whatever NTP does meanwhile."""
+    stage.session.give(machine.Start())
+    await stage.connect()
+    stage.lives[-1].looks = machine.Broke("LIBRARY_NOT_READY", "no modules")
+    began = trio.current_time()
+    stage.session.give(machine.Broke("PAGE_CLOSED", None, machine.Level.PAGE))
+    monkeypatch.setattr("supervisors.session.time.time", lambda: 0.0)
+    with trio.fail_after(1000):
+        await stage.session.until(lambda: len(stage.lives) == 2)
+    assert stage.lives[0].asked == ["replace_page"]
+    assert trio.current_time() - began == pytest.approx(90 + 2)
+    await stage.connect()
+    assert len(stage.session.state.ledger.restarts) == 1
+    assert stage.journal.events[-1] == "session.recovered"
