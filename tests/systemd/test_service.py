@@ -186,6 +186,14 @@ async def test_the_units_hold_what_they_promise(machine: Machine) -> None:
     said = await machine.run("systemd-analyze", "security", "--offline=true", "--no-pager", "wasupd.service")
     (exposure,) = re.findall(r"Overall exposure level for wasupd.service: ([\d.]+)", said)
     assert float(exposure) <= 2.0, said
+    comments = "".join(
+        line
+        for line in (REPOSITORY / "systemd/wasupd.service").read_text().splitlines()
+        if line.startswith("#")
+    )
+    left = re.findall(r"^✗ (\w+=)", said, re.MULTILINE)
+    assert len(left) > 5
+    assert [setting for setting in left if setting not in comments] == [], "unexplained"
     assert await machine.run("id", "--groups", "--name", "wasup") == "wasupd\n"
 
 
