@@ -23,7 +23,6 @@ from protocol.models import EVENT_TYPES, SessionSettings
 
 from .failures import OK
 from .invocation import At
-from .lookup import every
 from .printable import printable
 
 REQUEST: Final = "__complete"
@@ -87,14 +86,12 @@ def candidates(app: App, words: Sequence[str]) -> list[Candidate]:
     socket, before = _without_globals(before)
     if words[:-1] and words[-2] == "--socket":
         return [(FILES, "")]
-    names: list[str] = []
     while before and not before[0].startswith("-") and _subcommands(app) and before[0] in app:
-        names.append(before[0])
         app, before = app[before[0]], before[1:]
     if _subcommands(app):
         found = [] if before else list(_commands(app))
     else:
-        found = list(_arguments(app, " ".join(names), before, current, socket))
+        found = list(_arguments(app, before, current, socket))
     if current.startswith("-"):
         found += list(_GLOBAL.items())
     return [(word, told) for word, told in found if word == FILES or word.startswith(current)]
@@ -127,14 +124,12 @@ def first_sentence(text: str) -> str:
     return text.strip().partition("\n")[0].removesuffix(".").replace("`", "")
 
 
-def _arguments(
-    app: App, command: str, before: Sequence[str], current: str, socket: str | None
-) -> Iterator[Candidate]:
+def _arguments(app: App, before: Sequence[str], current: str, socket: str | None) -> Iterator[Candidate]:
     shown = [argument for argument in app.assemble_argument_collection() if argument.parse]
     options = {name: one for one in shown for name in one.names if name.startswith("-")}
     places = [one for one in shown if one.index is not None and one.field_info.is_positional]
     if before and (wanted := options.get(before[-1])) is not None and not wanted.is_flag():
-        yield from _values(command, wanted, socket)
+        yield from _values(wanted, current, socket)
         return
     if current.startswith("-"):
         for name, option in options.items():
@@ -151,10 +146,10 @@ def _arguments(
             taken += 1
     place = places[min(taken, len(places) - 1)] if places else None
     if place is not None and (taken < len(places) or place.is_var_positional()):
-        yield from _values(command, place, socket)
+        yield from _values(place, current, socket)
 
 
-def _values(command: str, argument: Argument, socket: str | None) -> Iterator[Candidate]:
+def _values(argument: Argument, current: str, socket: str | None) -> Iterator[Candidate]:
     """Yield what may stand in the place of an argument, by its type, else by its name."""
     if choices := argument.get_choices():
         yield from ((choice, "") for choice in choices)
@@ -165,7 +160,7 @@ def _values(command: str, argument: Argument, socket: str | None) -> Iterator[Ca
         return
     match name:
         case "SESSION" | "SESSIONS" | "--session":
-            yield from _sessions(socket)
+            yield from _sessions(current, socket)
         case "--type" | "--event":
             yield from ((kind, "") for kind in EVENT_TYPES)
         case "--set":
@@ -176,13 +171,16 @@ def _values(command: str, argument: Argument, socket: str | None) -> Iterator[Ca
             yield from _webhooks(socket)
 
 
-def _sessions(socket: str | None) -> Iterator[Candidate]:
-    """Yield the name of each session, its id where another has the name."""
-    sessions = _asked(socket, lambda client: every(client)["sessions"])
+def _sessions(current: str, socket: str | None) -> Iterator[Candidate]:
+    """Yield the name of each session, its id where another has the name or only the id begins so."""
+    sessions = _asked(
+        socket, lambda client: client.call("session.list", limit=1000, within_s=_DAEMON_S)["sessions"]
+    )
     names = [session["name"] for session in sessions]
     for session in sessions:
         name = session["name"]
-        if name.isprintable() and names.count(name) == 1:
+        unique = name.isprintable() and names.count(name) == 1
+        if unique and (name.startswith(current) or not session["id"].startswith(current)):
             yield name, session["status"]
         else:
             yield session["id"], f"{name}, {session['status']}"

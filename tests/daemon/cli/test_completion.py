@@ -37,6 +37,7 @@ def told(*words: str) -> list[str]:
         (["--json", "chat", "l"], ["list"]),
         (["send", ""], ["shop", "My own", "t1", "t2", "h1"]),
         (["send", "sh"], ["shop"]),
+        (["send", "m"], ["m1"]),
         (["stop", "shop", "t"], ["t1", "t2"]),
         (["webhook", "create", "https://a", "--session", "s"], ["shop"]),
         (["send", "shop", "+49", "--as", "v"], ["video", "voice"]),
