@@ -60,6 +60,7 @@ async def test_a_person_at_the_terminal(sim: Simulator, wasupd: Wasupd, call: Ca
     assert "sent" in await typed("stats", "shop")
     assert "session.connected" in await typed("events", "shop", "--since", "1h", "--type", "session.*")
     assert "connected" in await typed("wait", "shop")
+    assert json.loads(await typed("incidents", "shop", "--json")) == {"incidents": []}
     assert "Status" in await typed("session", "status", "shop")
     assert await typed("discover") != ""
     assert "wasup" in await typed("metrics")
