@@ -178,7 +178,9 @@ class Login:
                 _log.warning("login_not_copied", session_id=self._session_id, error=str(error))
                 return
         if path is None:
-            _log.warning("login_not_copied", session_id=self._session_id, error="no room on the disk")
+            _log.warning(
+                "login_not_copied", session_id=self._session_id, error="no room on the disk, or no login"
+            )
             return
         self._copies = True
         _log.info("login_copied", session_id=self._session_id, path=str(path))

@@ -55,7 +55,7 @@ class Snapshots:
         return [path for found, _, path in self._all() if found == link]
 
     def take(self, profile: Path, link: int) -> Path | None:
-        """Copy the login of a profile; return the snapshot, None where the disk has no room for one.
+        """Copy the login of a profile; None where there is nothing to copy, or the disk has no room for it.
 
         Raises:
             OSError: it cannot be written, or Chrome would not keep still; nothing is left of it.
@@ -63,7 +63,7 @@ class Snapshots:
         Called through trio it ends between two files when it is cancelled, and leaves nothing.
         """
         size = sum(path.stat().st_size for part in PARTS for path in _files(profile / part))
-        if shutil.disk_usage(profile).free < size + ROOM_BYTES:
+        if not size or shutil.disk_usage(profile).free < size + ROOM_BYTES:
             return None
         make_private(self._directory)
         part = self._directory / "part"

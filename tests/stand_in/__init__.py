@@ -1,0 +1,1 @@
+"""A browser that only speaks: for hundreds of sessions on one machine."""
