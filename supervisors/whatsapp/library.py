@@ -4,6 +4,7 @@ The version is pinned in package.json beside this file, its integrity in package
 it there and checks it. Nothing of it is committed.
 """
 
+import functools
 import re
 from pathlib import Path
 
@@ -62,18 +63,23 @@ class Library:
         It does nothing in frames, nor when the library is there already: evaluating the bundle twice would
         replace `WPP` and lose every listener. `device_name` is what the phone lists the linked device as.
         """
-        config = msgspec.json.encode({**_QUIET, "deviceName": device_name}).decode()
-        parts = "\n".join((_HERE / "bridge" / f"{part}.js").read_text() for part in _PARTS)
-        bridge = (_HERE / "bridge.js").read_text().replace("// BRIDGE_PARTS", parts)
-        bridge = bridge.replace("WPP_BINDING", BINDING)
-        bridge = bridge.replace("BRIDGE_NEEDS", msgspec.json.encode(NAMES).decode())
-        return (
-            "if (window === window.top && !window.WPP) {\n"
-            f"window.WPPConfig = {config};\n"
-            f"{self.source}\n;\n"
-            f"{bridge}\n"
-            "}"
-        )
+        return _script(self.source, device_name)
+
+
+@functools.lru_cache(maxsize=16)  # half a megabyte, and every session has one for as long as it lives
+def _script(source: str, device_name: str) -> str:
+    config = msgspec.json.encode({**_QUIET, "deviceName": device_name}).decode()
+    parts = "\n".join((_HERE / "bridge" / f"{part}.js").read_text() for part in _PARTS)
+    bridge = (_HERE / "bridge.js").read_text().replace("// BRIDGE_PARTS", parts)
+    bridge = bridge.replace("WPP_BINDING", BINDING)
+    bridge = bridge.replace("BRIDGE_NEEDS", msgspec.json.encode(NAMES).decode())
+    return (
+        "if (window === window.top && !window.WPP) {\n"
+        f"window.WPPConfig = {config};\n"
+        f"{source}\n;\n"
+        f"{bridge}\n"
+        "}"
+    )
 
 
 def load(setting: str) -> Library:

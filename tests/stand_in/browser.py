@@ -12,7 +12,7 @@ import zlib
 
 PAGE = "page"
 VERSION = "156.0.8078.79"
-LOAD_S = 0.1
+LOAD_S = 0.5
 """How long the page takes from its document to its connection."""
 
 
