@@ -316,3 +316,5 @@ async def test_a_browser_that_takes_too_much_is_restarted(sim: Simulator, call: 
     assert alert["data"]["kind"] == "memory"
     assert ended["data"]["reason"] == "MEMORY_LIMIT"
     assert (await call("session.get", sessionId="shop"))["restarts"]["count"] == 1
+    (incident,) = (await call("session.incidents", sessionId="shop"))["incidents"]
+    assert (incident["kind"], incident["recoveredAt"] is None) == ("MEMORY_LIMIT", False)
