@@ -20,7 +20,7 @@ from supervisors.chrome.profile import find_owned_profiles, lock_profile
 from supervisors.incarnation import Incarnation, Workplace
 from supervisors.journal import ConnectionFacts, Journal
 from supervisors.launches import Launches
-from supervisors.login import Login
+from supervisors.login import PROFILE_CORRUPT, Login
 from supervisors.machine import Phase, State
 from supervisors.memory_watch import MemoryWatch
 from supervisors.session import Preferences, Session
@@ -129,6 +129,7 @@ class Fleet:
                 self._sessions_dir / session_id,
                 self.settings.profile,
                 partial(journal.alerted, "profile"),
+                lambda said: session.give(machine.Noticed(PROFILE_CORRUPT, said)),
             ),
             begin=lambda session: Incarnation(session, self.find_workplace, self._launches.join()),
             rules=rules,

@@ -34,16 +34,25 @@ Verdict = Literal["none", "unlinked", "lost", "gone"]
 
 
 class Login:
-    """The login of one session; `directory` is the session's, `tell` gets a sentence on what befell it."""
+    """The login of one session; `directory` is the session's, `tell` gets a sentence on what befell it.
+
+    `note` gets the same where no browser died of it.
+    """
 
     def __init__(
-        self, session_id: str, directory: Path, settings: ProfileSettings, tell: Callable[[str], None]
+        self,
+        session_id: str,
+        directory: Path,
+        settings: ProfileSettings,
+        tell: Callable[[str], None],
+        note: Callable[[str], None],
     ) -> None:
         self.lock = trio.Lock()  # held by whoever copies, or removes, what is in the directory
         self._session_id = session_id
         self._profile = directory / "profile"
         self._settings = settings
         self._tell = tell
+        self._note = note
         self._snapshots = snapshots.Snapshots(directory / "snapshots", settings.snapshots)
         self._link: int | None = None
         self._connected_at: float | None = None
@@ -112,7 +121,8 @@ class Login:
 
     def _prepare(self) -> None:
         self._snapshots.drop_others(self._link)
-        wrong = "the page showed a code" if self._lost else None
+        visible = not self._lost  # before a browser ran on it
+        wrong = None if visible else "the page showed a code"
         if self._link is not None and wrong is None:
             wrong = snapshots.damage(self._profile)
         self._lost = False
@@ -122,9 +132,10 @@ class Login:
             and self._snapshots.restore(self._profile, self._link)
         ):
             _log.warning("login_restored", session_id=self._session_id, reason=wrong)
-            trio.from_thread.run_sync(
-                self._tell, f"The profile was damaged ({wrong}): the login was put back from a copy"
-            )
+            said = f"The profile was damaged ({wrong}): the login was put back from a copy"
+            trio.from_thread.run_sync(self._tell, said)
+            if visible:
+                trio.from_thread.run_sync(self._note, said)
         self._copies = self._link is not None and bool(self._snapshots.of(self._link))
         if self._copied_at is None and self._copies:
             self._copied_at = trio.from_thread.run_sync(trio.current_time)

@@ -44,7 +44,7 @@ async def live(session_id: str, endpoint: str, sessions_dir: Path) -> None:
         browser=BrowserSettings(transport="websocket", endpoint=endpoint),
         whatsapp=WhatsAppSettings(url="https://web.whatsapp.com:8443/page?x"),
     )
-    login = Login(session_id, sessions_dir / session_id, settings.profile, print)
+    login = Login(session_id, sessions_dir / session_id, settings.profile, print, print)
     async with browser_of(
         session_id,
         settings=settings,

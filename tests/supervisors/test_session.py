@@ -158,7 +158,7 @@ class Stage:
             journal=self.journal,
             begin=self._begin,
             rules=rules,
-            login=Login("shop", Path("/nowhere"), ProfileSettings(), print),
+            login=Login("shop", Path("/nowhere"), ProfileSettings(), print, print),
             fleet=fleet,
         )
 
