@@ -22,12 +22,10 @@ from daemon.seals import Key
 from daemon.store import KeyMissing
 from protocol.client.aio import Client, connect
 from protocol.errors import RpcError
-from supervisors import machine
-from supervisors.journal import ConnectionFacts
 from supervisors.launches import Turn
-from supervisors.machine import Died
 from supervisors.session import Session
 from supervisors.whatsapp.news import Edited, PageMessage, Reacted, Voted
+from tests.daemon.inprocess import LinkedLife
 
 ADA = "4915110000001@c.us"
 FILE = b"%PDF s3cretive bytes" * 5_000
@@ -46,32 +44,14 @@ WORDS = (
 )
 
 
-class Quiet:
+class Quiet(LinkedLife):
     """A life without a browser, that is told what its page would say."""
 
     sessions: dict[str, Session] = {}  # noqa: RUF012  set anew by each test
-    pid = None
-    page = None
 
-    def __init__(self, session: Session, _find_workplace: object, turn: Turn) -> None:
-        self._session, self._turn, self._over = session, turn, trio.Event()
+    def __init__(self, session: Session, find_workplace: object, turn: Turn) -> None:
+        super().__init__(session, find_workplace, turn)
         Quiet.sessions[session.id] = session
-
-    async def run(self) -> Died:
-        self._session.give(machine.Admitted())
-        self._session.connect(ConnectionFacts(phone_number="+4915200000000"))
-        await self._over.wait()
-        self._turn.close()
-        return Died("BROWSER_CLOSED")
-
-    def end(self, _cause: str) -> None:
-        self._over.set()
-
-    def reconnect(self) -> None:
-        pass
-
-    def send_outgoing(self) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)

@@ -82,6 +82,7 @@ def test_it_carries_what_runs_and_nothing_else(wheel: Path) -> None:
     others = [name for name in files if not name.endswith(".py") and ".dist-info/" not in name]
     assert {_kind(name) for name in others} == {
         "daemon/store/migrations/*.sql",
+        "protocol/*.typed",
         "supervisors/whatsapp/*.js",
         "supervisors/whatsapp/*.json",
         "supervisors/whatsapp/bridge/*.js",
