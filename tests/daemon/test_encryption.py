@@ -6,13 +6,12 @@ import os
 import sqlite3
 import sys
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import trio
 
 from daemon import config as configuration
@@ -55,15 +54,13 @@ class Quiet(LinkedLife):
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     async def no_browser(_fleet: object) -> None:
         pass
 
     Quiet.sessions = {}
     monkeypatch.setattr("supervisors.fleet.Incarnation", Quiet)
     monkeypatch.setattr("daemon.main._look_for_browser", no_browser)
-    yield
-    structlog.reset_defaults()
 
 
 class Running:

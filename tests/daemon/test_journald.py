@@ -22,17 +22,12 @@ REPOSITORY = Path(__file__).parents[2]
 def listening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """The socket on which a journal would listen; the log goes there."""
     path = tmp_path / "socket"
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(path))
         sock.setblocking(False)
         monkeypatch.setattr(journald.Journal.__init__, "__defaults__", (path,))
         logs.configure("debug", "journal")
         yield sock
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def taken(listening: socket.socket) -> dict[str, str]:

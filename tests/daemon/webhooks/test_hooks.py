@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import trio
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from standardwebhooks import Webhook
@@ -102,7 +101,6 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     made = Daemon(tmp_path)
     logs.configure("debug", "json", made.log)
     yield made
-    structlog.reset_defaults()
     for secret in SECRETS:
         assert secret not in made.log.getvalue()
 
