@@ -42,10 +42,10 @@ demo: setup
 	@$(BIN)/python -m tests.demo
 
 # Tables on standard output, JSON in benchmarks/results; `make bench-status` runs one of them.
-bench: setup
+bench: setup $(PEER)
 	@$(BIN)/python -m benchmarks
 
-bench-%: setup
+bench-%: setup $(PEER)
 	@$(BIN)/python -m benchmarks $*
 
 lint: setup

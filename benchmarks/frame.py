@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -117,6 +118,11 @@ def report(name: str, rows: Sequence[Comparison]) -> None:
         "rows": [row.as_json() for row in rows],
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def skipped(what: str, reason: str) -> None:
+    """Say on standard error what is not measured here, and why."""
+    print(f"skipped: {what}: {reason}", file=sys.stderr)
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """The processes: the real daemon on its real socket, floors, and the clients that ask them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,26 +30,25 @@ def daemon(directory: Path, settings: str = "") -> Iterator[str]:
     config.write_text(
         f'daemon.state_dir = "{directory}/state"\nrpc.socket = "{socket}"\nlog.format = "json"\n{settings}\n'
     )
-    with _until_it_says(b'"daemon_ready"', [str(WASUPD), "--config", str(config)]):
+    with running([str(WASUPD), "--config", str(config)], b'"daemon_ready"'):
         yield str(socket)
 
 
 @contextmanager
 def floor(module: str, *arguments: str) -> Iterator[None]:
     """Run one of the floors for a block, once it has said that it is ready."""
-    with _until_it_says(b"ready", [sys.executable, "-m", f"benchmarks.floors.{module}", *arguments]):
+    with running([sys.executable, "-m", f"benchmarks.floors.{module}", *arguments]):
         yield
 
 
 def measured(module: str, *arguments: str, given: bytes = b"") -> dict[str, float]:
     """Run a process of benchmarks to its end, given its standard input; return the JSON that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
-        input=given,
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=_PATIENCE_S,
-    )
+    return printed([sys.executable, "-m", f"benchmarks.{module}", *arguments], given)
+
+
+def printed(command: list[str], given: bytes = b"") -> dict[str, float]:
+    """Run any process to its end, given its standard input; return the JSON that it prints."""
+    done = subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True, timeout=_PATIENCE_S)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
@@ -61,9 +60,14 @@ def ask(socket: str, method: str, params: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def _until_it_says(word: bytes, command: list[str]) -> Iterator[None]:
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ}) as process:
-        assert process.stderr is not None  # noqa: S101  for mypy
+def running(command: list[str], word: bytes = b"ready", given: bytes = b"") -> Iterator[int]:
+    """Run a process for a block, once it has said `word` on its standard error; gives its pid."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None and process.stderr is not None  # noqa: S101, PT018  for mypy
+        process.stdin.write(given)
+        process.stdin.close()
         try:
             heard = b""
             while word not in heard:
@@ -71,8 +75,10 @@ def _until_it_says(word: bytes, command: list[str]) -> Iterator[None]:
                 if not line:
                     raise RuntimeError(f"{command[0]} ended: {heard.decode()}")
                 heard += line
-            yield
+            reading = threading.Thread(target=process.stderr.read)  # lest the pipe fill
+            reading.start()
+            yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
-            process.stderr.read()
             process.wait(_PATIENCE_S)
+            reading.join()

@@ -126,8 +126,10 @@ def queue_length(db: apsw.Connection, session_id: str) -> int:
 # A time that lies further ahead was not meant so: the clock was put back since.
 _LONGEST_RETRY_MS = 120_000
 
-_HEADS = """SELECT min(ref) AS head FROM messages WHERE session_id = ? AND status IN ('queued', 'sending')
-            GROUP BY chat HAVING sum(status = 'sending') = 0"""
+# Chats with one that is being sent are left out: whatever is behind it waits.
+_HEADS = """FROM queue_heads h JOIN messages m ON m.ref = h.ref WHERE h.session_id = :session
+            AND h.chat NOT IN
+            (SELECT chat FROM messages WHERE session_id = :session AND status = 'sending')"""
 
 
 def next_queued(db: apsw.Connection, session_id: str, now_ms: int, limit: int = 100) -> list[MessageRow]:
@@ -137,9 +139,9 @@ def next_queued(db: apsw.Connection, session_id: str, now_ms: int, limit: int = 
     behind it waits too, so that order within a chat is kept.
     """
     rows = db.execute(
-        f"""SELECT {MESSAGE_COLUMNS} FROM ({_HEADS}) JOIN messages m ON m.ref = head
-            WHERE m.retry_at <= ? OR m.retry_at > ? ORDER BY m.ref LIMIT ?""",  # noqa: S608
-        (session_id, now_ms, now_ms + _LONGEST_RETRY_MS, limit),
+        f"""SELECT {MESSAGE_COLUMNS} {_HEADS} AND (m.retry_at <= :now OR m.retry_at > :latest)
+            ORDER BY h.ref LIMIT :limit""",
+        {"session": session_id, "now": now_ms, "latest": now_ms + _LONGEST_RETRY_MS, "limit": limit},
     )
     return [message_row(row) for row in rows]
 
@@ -147,8 +149,9 @@ def next_queued(db: apsw.Connection, session_id: str, now_ms: int, limit: int = 
 def next_retry_at(db: apsw.Connection, session_id: str) -> int | None:
     """Return when the next of the messages that `next_queued` holds back is due, None if there is none."""
     due: int | None = db.execute(
-        f"SELECT min(m.retry_at) FROM ({_HEADS}) JOIN messages m ON m.ref = head",  # noqa: S608
-        (session_id,),
+        f"""SELECT coalesce((SELECT 0 {_HEADS} AND m.retry_at = 0 LIMIT 1),
+                            (SELECT min(m.retry_at) {_HEADS}))""",
+        {"session": session_id},
     ).get
     return due
 
@@ -173,7 +176,7 @@ def unsettled(db: apsw.Connection, session_id: str) -> list[MessageRow]:
     """Return the messages whose attempt has no outcome, oldest first: after a crash, those to ask about."""
     rows = db.execute(
         f"""SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.session_id = ?
-            AND m.status IN ('queued', 'sending') AND m.status = 'sending' ORDER BY m.ref""",  # noqa: S608
+            AND m.status = 'sending' ORDER BY m.ref""",  # noqa: S608
         (session_id,),
     )
     return [message_row(row) for row in rows]

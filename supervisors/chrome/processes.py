@@ -57,6 +57,20 @@ def table() -> list[Process]:
     return [process for process in found if process is not None]
 
 
+def mentioning(words: bytes) -> list[Process]:
+    """Return the processes on whose command line these words are; quicker than a look at all."""
+    found = []
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                mentioned = words in (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if mentioned and (process := read(int(entry.name))) is not None:
+                found.append(process)
+    return found
+
+
 def tree(processes: Iterable[Process], leader: int) -> list[Process]:
     """Return the living processes that belong to `leader`: itself, its descendants and its session.
 

@@ -124,7 +124,8 @@ def _held(path: Path, fd: int) -> Iterator[None]:
 
 def find_owners(directory: Path) -> list[Owner]:
     """Return the browsers, of this user, whose command line names this very directory as their profile."""
-    owners = (_look_up(process) for process in processes.table())
+    mark = os.fsencode(f"--user-data-dir={directory}")
+    owners = (_look_up(process) for process in processes.mentioning(mark))
     uid = os.geteuid()
     return [owner for owner in owners if owner is not None and judge(owner, directory, uid) == "ours"]
 

@@ -76,7 +76,6 @@
     Object.fromEntries(Object.entries(offers).map(([name, call]) => [name, answered(call)])),
   );
 
-  WPP.on('conn.auth_code_change', (code) => tell('qr', { code: text(code && code.fullCode) }));
   WPP.on('conn.qrcode_idle', () => tell('idle', {}));
   WPP.on('conn.backend_event', (name) => {
     if (name === 'account_temporarily_banned') tell('banned', { event: name });

@@ -21,6 +21,7 @@ _PARTS = (
     "send",
     "messages",
     "reach",
+    "code",
     "link",
     "verify",
 )  # in this order: later ones use what earlier ones define

@@ -8,6 +8,7 @@ let pairingWith = null;
 const startPairing = () => WPP.conn.startLinkDeviceCodeForPhoneNumber(pairingWith.replace('+', ''));
 offers.pair = async (phoneNumber) => {
   const patience = new Promise((resolve) => setTimeout(resolve, MAIN_READY_MS));
+  await Promise.race([libraryReady, patience]);  // a code to scan may be there before the library is
   if (!WPP.conn.isMainReady()) await Promise.race([mainReady, patience]);
   pairingWith = phoneNumber;
   return await startPairing();
