@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs setup run test test-slow fuzz soak demo bench lint lock dist man install uninstall deb clean
+.PHONY: docs picture setup run test test-slow fuzz soak demo bench lint lock dist man install uninstall deb clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,14 @@ soak: setup
 INPUTS ?= 1000000
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+
+# docs/api.md and docs/events.md; with PLAY=1 their examples are recorded anew.
+docs: setup
+	@$(BIN)/python -m tests.docs.record $(if $(PLAY),--play)
+
+# docs/demo.svg, from what `make demo` shows.
+picture: setup
+	@$(BIN)/python -m tests.docs.picture
 
 demo: setup
 	@$(BIN)/python -m tests.demo

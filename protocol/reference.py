@@ -5,6 +5,7 @@ Written by `make docs`. Must not know: where examples come from; it is handed re
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import cleandoc
 from typing import Any, TypedDict
 
 Schema = Mapping[str, Any]
@@ -73,7 +74,7 @@ def _method(method: Schema, common: set[str], example: Example | None) -> Iterat
     yield f"\n## {method['name']}\n"
     yield f"{method['summary']}. Role: {method['x-role']}.\n"
     if not method["description"].endswith(" is given."):
-        yield f"{method['description']}\n"
+        yield f"{cleandoc(method['description'])}\n"
     if method["params"]:
         yield "| param | | |\n|---|---|---|"
         for param in method["params"]:
@@ -92,7 +93,7 @@ def _method(method: Schema, common: set[str], example: Example | None) -> Iterat
 def _shape(name: str, schema: Schema) -> Iterator[str]:
     yield f"\n### {name}\n"
     if schema.get("description"):
-        yield f"{schema['description']}\n"
+        yield f"{cleandoc(schema['description'])}\n"
     required = schema.get("required", [])
     if schema.get("properties"):
         yield "| field | | |\n|---|---|---|"
