@@ -23,7 +23,7 @@ def open_fds() -> int:
 class DaemonDouble:
     """Serves any number of connections; `asked` has the requests in the order in which they came.
 
-    `refuses` is the error of subscriptions from now on.
+    `refuses` is the error of subscriptions from now on; methods in `silent` get no answer.
     """
 
     def __init__(self) -> None:
@@ -32,15 +32,28 @@ class DaemonDouble:
         self.served = 0
         self.ended = trio.Event()
         self.refuses: str | None = None
+        self.silent: set[str] = set()
+        self._listening = trio.lowlevel.ParkingLot()
         self._followers: list[_Connection] = []
 
-    def happen(self, count: int = 1, type_: str = "session.connecting") -> None:
+    def happen(self, count: int = 1, type_: str = "session.connecting", **data: Any) -> None:
         """Append events to the log, and tell those that subscribed."""
         for _ in range(count):
-            event = {"seq": len(self.log) + 1, "type": type_, "sessionId": "a", "timestamp": "", "data": {}}
+            event = {"seq": len(self.log) + 1, "type": type_, "sessionId": "a", "timestamp": ""}
+            event["data"] = data
             self.log.append(event)
             for follower in self._followers:
                 follower.tell(event)
+
+    async def heard(self, method: str, count: int = 1) -> Any:
+        """Wait until a method was asked for so often; its params at that time."""
+        while len(found := [params for name, params in self.asked if name == method]) < count:
+            await self._listening.park()
+        return found[count - 1]
+
+    def hear(self, method: str, params: Any) -> None:
+        self.asked.append((method, params))
+        self._listening.unpark_all()
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Serve one connection until its client goes, or asks for `drop`."""
@@ -55,6 +68,33 @@ class DaemonDouble:
         finally:
             self._followers.remove(connection)
             self.ended.set()
+
+
+class Restarted(DaemonDouble):
+    """A double at a socket that can go, with all its connections, and come back."""
+
+    def __init__(self, path: Path, nursery: trio.Nursery) -> None:
+        super().__init__()
+        self.path = path
+        self._nursery = nursery
+        self._up: trio.CancelScope | None = None
+
+    async def up(self) -> None:
+        self._up = await self._nursery.start(self._listen)
+
+    async def down(self) -> None:
+        assert self._up is not None
+        self._up.cancel()
+        self.path.unlink()
+        while self._followers:
+            await trio.lowlevel.checkpoint()
+
+    async def _listen(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        with trio.socket.socket(trio.socket.AF_UNIX) as listener, trio.CancelScope() as scope:
+            await listener.bind(str(self.path))
+            listener.listen()
+            task_status.started(scope)
+            await trio.serve_listeners(self.serve, [trio.SocketListener(listener)])
 
 
 class _Connection:
@@ -72,7 +112,7 @@ class _Connection:
                 for request in decoder.feed(bytes(data)):
                     assert isinstance(request, Request)
                     params = msgspec.json.decode(request.params)
-                    self._daemon.asked.append((request.method, params))
+                    self._daemon.hear(request.method, params)
                     if request.method == "drop":
                         return
                     self._answer(request, params)
@@ -96,6 +136,8 @@ class _Connection:
                 self._send(encode_notification("event", {"subscription": number, "event": event}))
 
     def _answer(self, request: Request, params: Any) -> None:
+        if request.method in self._daemon.silent:
+            return
         match request.method:
             case "hold":  # not answered now
                 self._held.append(encode_result(request.id, params))

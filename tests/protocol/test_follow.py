@@ -12,34 +12,7 @@ from protocol.client import aio, blocking
 from protocol.client.errors import DaemonUnreachable
 from protocol.errors import RpcError
 
-from .daemon_double import DaemonDouble, open_fds
-
-
-class Restarted(DaemonDouble):
-    """A double at a socket that can go, with all its connections, and come back."""
-
-    def __init__(self, path: Path, nursery: trio.Nursery) -> None:
-        super().__init__()
-        self.path = path
-        self._nursery = nursery
-        self._up: trio.CancelScope | None = None
-
-    async def up(self) -> None:
-        self._up = await self._nursery.start(self._listen)
-
-    async def down(self) -> None:
-        assert self._up is not None
-        self._up.cancel()
-        self.path.unlink()
-        while self._followers:
-            await trio.lowlevel.checkpoint()
-
-    async def _listen(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-        with trio.socket.socket(trio.socket.AF_UNIX) as listener, trio.CancelScope() as scope:
-            await listener.bind(str(self.path))
-            listener.listen()
-            task_status.started(scope)
-            await trio.serve_listeners(self.serve, [trio.SocketListener(listener)])
+from .daemon_double import Restarted, open_fds
 
 
 @asynccontextmanager
