@@ -117,7 +117,7 @@ class Incarnation:
         if self._page_life is not None:
             self._page_life.send_outgoing()
 
-    def symptom(self) -> machine.Broke:
+    def symptom(self) -> machine.Broke | machine.Lost:
         if self._page_life is None:
             return machine.Broke(BROWSER_HUNG, "the browser has no page yet", machine.Level.BROWSER)
         return self._page_life.symptom()

@@ -34,8 +34,11 @@ REFRESH_AGAIN_S = 5.0
 BROWSER_ENDS_S = 1.0
 # Catching up begins this long before what is known to be on record: chats do not arrive in one order.
 CATCH_UP_MARGIN_S = 300
+# A document may take this part of the connect timeout to come: then there is time to say why it did not.
+LOAD_SHARE = 2 / 3
 # How often a connected page is compared with the record: a restart has to read again no more than that.
 CATCH_UP_EVERY_S = 3600.0
+HALF_LOADED = "the page does not load to its end"
 
 Task = Callable[..., Awaitable[None]]
 
@@ -111,9 +114,13 @@ class PageLife:
         """Have `run` return; the page itself is left as it is."""
         self._scope.cancel()
 
-    def symptom(self) -> Broke:
+    def symptom(self) -> Broke | machine.Lost:
         """Say what seems to be wrong with a page that shows neither a code nor a connection."""
         match self._vitals:
+            case whatsapp.Vitals(fault=str(fault)):
+                return machine.Lost("NETWORK", fault)
+            case whatsapp.Vitals(loaded=False):
+                return machine.Lost("NETWORK", HALF_LOADED)
             case None:
                 return Broke(machine.PAGE_HUNG, "the page did not load")
             case whatsapp.Vitals(library=False):
@@ -187,7 +194,10 @@ class PageLife:
             case Navigated(url=url) if _origin(url) == self._home:
                 self._take_document()
             case Navigated(url=url) if urlsplit(url).scheme not in ("http", "https"):
-                pass  # Chrome's own page about an error, or the empty one
+                # Chrome's own page about an error, or the empty one. Where we had it load, that tells of it.
+                if self._session.state.status in ("connected", "qr_generated"):
+                    self._forsake()
+                    self._lose("NETWORK", "the page wanted to load itself again, and could not")
             case Navigated(url=url) if self._at_home:
                 self._tell_broken("NAVIGATED_AWAY", f"the page went to {_origin(url)}", Level.RELOAD)
             case Navigated(url=url):
@@ -218,7 +228,7 @@ class PageLife:
                 await self._tab.navigate(
                     settings.whatsapp.url,
                     until="commit",
-                    timeout_s=settings.liveness.connect_timeout,
+                    timeout_s=settings.liveness.connect_timeout * LOAD_SHARE,
                 )
             except chrome_errors.NavigationFailed as error:
                 self._leaving_document = False
@@ -226,9 +236,20 @@ class PageLife:
             except chrome_errors.TargetCrashed:
                 pass  # again; the happening is told
             except chrome_errors.CallTimeout as error:
-                self._tell_broken(machine.PAGE_HUNG, str(error), Level.PAGE)
+                await self._find_unloaded(str(error), settings.liveness.probe_timeout)
             self._loaded.set()
             await self._reload.wait()
+
+    async def _find_unloaded(self, silence: str, timeout_s: float) -> None:
+        """Say why no document came: the page is stuck, or, if it answers, nothing came from the network."""
+        try:
+            await self._tab.stop_loading()  # until then nothing is answered
+            await self._page.probe(timeout_s)
+        except (chrome_errors.CallTimeout, chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
+            self._tell_broken(machine.PAGE_HUNG, silence, Level.PAGE)
+        else:
+            self._leaving_document = False
+            self._session.give(machine.Lost("NETWORK", f"no answer came: {silence}"))
 
     async def _probe(self) -> None:
         """See to it that the page's event loop turns, and the browser's; and that the library is there."""
@@ -246,10 +267,15 @@ class PageLife:
                 await self._find_hung(str(error), liveness.probe_timeout)
 
     def _take_vitals(self, vitals: whatsapp.Vitals) -> None:
+        stalled = self._vitals is not None and self._vitals.progress == vitals.progress
         self._vitals = vitals
-        if vitals.loaded and not vitals.library and self._at_home:
-            symptom = self.symptom()
-            self._tell_broken(symptom.cause, symptom.detail or "", symptom.level)
+        if not self._at_home:
+            return
+        fault = vitals.fault or (HALF_LOADED if stalled and not vitals.loaded else None)
+        if fault is not None and self._session.state.status in ("connecting", "disconnected"):
+            self._lose("NETWORK", fault)
+        elif vitals.loaded and not vitals.library:
+            self._tell_broken("LIBRARY_MISSING", "the page library is not in the page", Level.RELOAD)
         elif vitals.needs_update and self._was_connected:
             self._session.give(machine.UpdateWanted())
 

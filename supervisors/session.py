@@ -86,7 +86,7 @@ class Life(Protocol):
     def take_over(self) -> None:
         """Have the page take the connection from whoever else uses this login."""
 
-    def symptom(self) -> machine.Broke:
+    def symptom(self) -> machine.Broke | machine.Lost:
         """Say what seems to be wrong with a page that shows neither a code nor a connection."""
 
     def send_outgoing(self) -> None:

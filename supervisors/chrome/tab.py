@@ -221,6 +221,10 @@ class Tab:
         """Stop the JavaScript that runs now, such as an endless loop; the page stays."""
         await self.call("Runtime.terminateExecution", timeout_s=timeout_s)
 
+    async def stop_loading(self, *, timeout_s: float = 5.0) -> None:
+        """Give up the navigation that is under way; the present document stays."""
+        await self.call("Page.stopLoading", timeout_s=timeout_s)
+
     async def screenshot(self, *, timeout_s: float = EVALUATE_TIMEOUT_S) -> bytes:
         """Return what the page looks like, as PNG."""
         reply = await self.call("Page.captureScreenshot", {"format": "png"}, timeout_s=timeout_s)

@@ -2,7 +2,6 @@
 
 from supervisors.machine.recovery import Recovery
 from supervisors.machine.words import (
-    BARRED,
     LOGGED_OUT,
     PAIRING_LIFE_S,
     PHONE_NUMBER_IN_USE,
@@ -10,7 +9,6 @@ from supervisors.machine.words import (
     WAITING_FOR_LAUNCH,
     WAITING_FOR_MEMORY,
     Connected,
-    Lost,
     Note,
     NumberTaken,
     Over,
@@ -75,21 +73,6 @@ class News(Recovery):
         self._publish("session.connected", phoneNumber=event.phone_number)
         if down_since is not None:
             self._publish("session.recovered", downtime=round(self.now - down_since, 3))
-
-    def lost(self, event: Lost) -> None:
-        if not self._page_counts():
-            return
-        # News of an outage that is known already must not push its next attempt away; that an attempt has
-        # failed brings it nearer.
-        waits = self.state.status == "disconnected" and (
-            event.reason == self.state.reason or event.reason not in BARRED
-        )
-        known = self.state.deadline if waits else None
-        self._lose(event.reason, event.detail)
-        due = self._next_reconnect()
-        if known is not None and due is not None:
-            due = min(known, due)
-        self._set(phase=Phase.UP, repair=None, deadline=due)
 
     def logged_out(self) -> None:
         if not self._page_counts():

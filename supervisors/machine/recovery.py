@@ -27,6 +27,7 @@ from supervisors.machine.words import (
     EndLoop,
     Launch,
     Level,
+    Lost,
     Note,
     Noticed,
     Over,
@@ -104,7 +105,7 @@ class Recovery(Parts):
                 self._set(ledger=policy.Ledger())
                 self._launch()
             case Phase.STARTING:
-                self.broke(event.symptom)
+                self._missed(event.symptom)
             case Phase.UP:
                 self._tick_up(event)
             case Phase.ENDING | Phase.HELD:
@@ -121,11 +122,18 @@ class Recovery(Parts):
         ):
             self._try_again()
         else:
-            self.broke(event.symptom)
+            self._missed(event.symptom)
+
+    def _missed(self, symptom: Broke | Lost) -> None:
+        """Go on with a page that showed neither a code nor a connection in time."""
+        if isinstance(symptom, Lost):
+            self.lost(symptom)
+        else:
+            self.broke(symptom)
 
     def _try_again(self) -> None:
         """Have a page that lost its connection connect, and say when the next attempt is due."""
-        self._set(reconnects=self.state.reconnects + 1)
+        self._set(reconnects=self.state.reconnects + 1, tried_at=self.now)
         due = self._next_reconnect()
         if due is not None:  # an attempt that is under way is given its time
             due = max(due, self.now + self.rules.connect_timeout)
@@ -133,6 +141,22 @@ class Recovery(Parts):
         takes_over = self.state.reason == CONFLICT and self.state.reconnects % 2 == 1
         # By turns: one may succeed where the other fails.
         self.actions.append(TakeOver() if takes_over else Reconnect())
+
+    def lost(self, event: Lost) -> None:
+        if not self._page_counts():
+            return
+        # News of an outage that is known already must not push its next attempt away; that an attempt has
+        # failed brings it nearer: an interval counts from the attempt, not from when its failure was seen.
+        waits = self.state.status == "disconnected" and (
+            event.reason == self.state.reason or event.reason not in BARRED
+        )
+        known = self.state.deadline if waits else None
+        tried_at = self.state.tried_at if self.state.reconnects else None
+        self._lose(event.reason, event.detail)
+        due = self._next_reconnect()
+        if known is not None and due is not None:
+            due = min(known, due if tried_at is None else max(self.now, due - (self.now - tried_at)))
+        self._set(phase=Phase.UP, repair=None, deadline=due)
 
     def _ended(self) -> None:
         match self.state.then:

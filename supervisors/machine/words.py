@@ -109,6 +109,7 @@ class State:
     ledger: policy.Ledger = attrs.Factory(policy.Ledger)
     down_since: float | None = None  # the beginning of an outage that is to be reported as recovered
     reconnects: int = 0
+    tried_at: float | None = None  # when the latest of them was
     repair: Repair | None = None  # only while UP
     updated_at: float | None = None  # when the page was last loaded again because it asked for an update
 
@@ -261,7 +262,7 @@ class UpdateWanted:
 class Tick:
     """The deadline has come; `symptom` is how the page looks, for a deadline that it has missed."""
 
-    symptom: Broke = Broke(PAGE_HUNG)
+    symptom: Broke | Lost = Broke(PAGE_HUNG)
 
 
 Event = (

@@ -52,6 +52,10 @@
 
   // What the daemon may call: each part adds its own.
   const offers = {};
+
+  // Scripts that the network did not bring: without one of them the page may never come to life.
+  let lostScripts = 0;
+  window.addEventListener('error', (event) => (lostScripts += event.target?.tagName === 'SCRIPT'), true);
   // BRIDGE_PARTS
 
   // -- what is offered to the daemon, and what is told without being asked
@@ -72,9 +76,10 @@
     await WPP.whatsapp.Socket.takeover();
   };
   offers.refreshQr = () => WPP.conn.refreshQR().then(() => null);
-  window.__wasup = Object.freeze(
-    Object.fromEntries(Object.entries(offers).map(([name, call]) => [name, answered(call)])),
-  );
+  window.__wasup = Object.freeze({
+    ...Object.fromEntries(Object.entries(offers).map(([name, call]) => [name, answered(call)])),
+    lostScripts: () => lostScripts,
+  });
 
   WPP.on('conn.qrcode_idle', () => tell('idle', {}));
   WPP.on('conn.backend_event', (name) => {

@@ -39,6 +39,7 @@ SAY_AGAIN_S = 60.0
 # DevTools carries a message at 15 to 25 MB/s (measured), and those behind it wait.
 PIECE_BYTES = 768 * 1024
 REFRESH_TIMEOUT_S = 10.0
+LEAST_ERROR_STATUS = 400
 
 # How long WhatsApp shows a code: the first for 60 s, five more for 20 s each, then none until it is asked to.
 # The page gives no time of expiry; measured on wa-js 4.6.0 and web.whatsapp.com's own rotation.
@@ -73,12 +74,18 @@ class Delivery:
 
 @attrs.frozen(kw_only=True)
 class Vitals:
-    """How a page is: whole, with the library in it, which has found its way; wanting an update of itself."""
+    """How a page is: whole, with the library in it, which has found its way; wanting an update of itself.
+
+    `fault` says what the network did to it: that another page answered, an error, or a part of it only.
+    `progress` grows while it loads.
+    """
 
     loaded: bool
     library: bool
     ready: bool
     needs_update: bool
+    fault: str | None = None
+    progress: int = 0
 
 
 _VITALS = """[
@@ -86,6 +93,10 @@ _VITALS = """[
   typeof window.WPP === 'object' && typeof window.__wasup === 'object',
   Boolean(window.WPP && WPP.isReady),
   (() => { try { return Boolean(WPP.conn.needsUpdate()) } catch { return false } })(),
+  performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0,
+  /whatsapp/i.test(document.documentElement?.outerHTML ?? ''),
+  typeof window.__wasup === 'object' ? Number(window.__wasup.lostScripts()) : 0,
+  performance.getEntriesByType('resource').length + (document.documentElement?.outerHTML ?? '').length,
 ]"""
 
 Standing = Literal["connected", "opening", "unlinked"] | tuple[Literal["lost"], str]
@@ -334,8 +345,25 @@ class WhatsAppPage:
         """
         answer = await self._tab.evaluate(_VITALS, timeout_s=timeout_s)
         match answer:
-            case [bool(loaded), bool(library), bool(ready), bool(needs_update)]:
-                return Vitals(loaded=loaded, library=library, ready=ready, needs_update=needs_update)
+            case [
+                bool(loaded), bool(library), bool(ready), bool(needs_update),
+                int(status), bool(ours), int(lost_scripts), int(progress),
+            ]:  # fmt: skip
+                fault = None
+                if status >= LEAST_ERROR_STATUS:
+                    fault = f"the page's address answers with status {status}"
+                elif loaded and not ours:
+                    fault = "another page answers at the page's address"
+                elif loaded and not ready and lost_scripts:
+                    fault = f"scripts of the page could not be loaded: {lost_scripts}"
+                return Vitals(
+                    loaded=loaded,
+                    library=library,
+                    ready=ready,
+                    needs_update=needs_update,
+                    fault=fault,
+                    progress=progress,
+                )
             case _:
                 return Vitals(loaded=False, library=True, ready=False, needs_update=False)
 

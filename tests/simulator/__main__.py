@@ -14,6 +14,7 @@ import trio
 from tests.simulator.client import Client, default_path
 from tests.simulator.errors import SimulatorError
 from tests.simulator.people import add_commands
+from tests.simulator.server import TROUBLES
 from tests.simulator.simulator import Config, Simulator, run
 
 Command = Callable[[Client, argparse.Namespace], str]
@@ -177,7 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     state = add("state", _simple("state"), "put a Socket state on the account's pages")
     state.add_argument("--state", required=True, help="CONFLICT, TOS_BLOCK, CONNECTED, …")
     add("rotate", _simple("rotate"), "let every code expire now", phone=False)
-    add("down", _simple("down"), "let nobody reach WhatsApp", phone=False)
+    down = add("down", _simple("down"), "let nobody reach WhatsApp", phone=False)
+    down.add_argument("--kind", choices=TROUBLES, default="closed", help="what is wrong with the network")
     add("up", _simple("up"), "the end of down", phone=False)
     add("messages", _messages, "what the phone has sent and received")
     ledger = add("ledger", _ledger, "what was submitted, delivered, received")

@@ -98,8 +98,8 @@ async def _rotate(sim: "Simulator", _params: dict[str, Any]) -> Answer:
     sim.turn_codes()
 
 
-async def _down(sim: "Simulator", _params: dict[str, Any]) -> Answer:
-    sim.down()
+async def _down(sim: "Simulator", params: dict[str, Any]) -> Answer:
+    sim.down(params.get("kind", "closed"))
 
 
 async def _up(sim: "Simulator", _params: dict[str, Any]) -> Answer:

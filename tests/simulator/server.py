@@ -31,6 +31,23 @@ POLICY = (
     "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 MAX_FRAME_BYTES = 64 * 2**20
+# A name that `simulator.chrome_args` keep from being resolved.
+NOWHERE = "nowhere.whatsapp.net"
+PORTAL = b"<!doctype html><title>Guests</title><h1>Welcome to our network</h1><p>Please sign in.</p>"
+BUSY = b"<!doctype html><title>503</title><h1>Service Unavailable</h1>"
+
+TROUBLES = (
+    "closed",
+    "refused",
+    "silent",
+    "tls",
+    "dns",
+    "captive",
+    "redirect",
+    "unavailable",
+    "half",
+    "half_script",
+)
 
 
 @dataclass(frozen=True)
@@ -49,24 +66,40 @@ class Server:
     def __init__(self, simulator: "Simulator", port: int = 0) -> None:
         self.simulator = simulator
         self.port = port
-        self.down = False
+        self.trouble: str | None = None
+        self._listening = trio.CancelScope()
+        self._changed = trio.Event()
         self.seen: list[Seen] = []
         self.connections: list[Connection] = []
         self._names: dict[ssl.SSLObject | ssl.SSLSocket, str] = {}
 
-    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def serve(self, *, task_status: trio.TaskStatus[None] | None = None) -> None:
         """Listen on loopback, on an ephemeral port unless one was asked for."""
         context = server_context()
         context.sni_callback = self._note_name
         async with trio.open_nursery() as nursery:
-            listeners = await trio.open_ssl_over_tcp_listeners(
-                self.port, context, host="127.0.0.1", https_compatible=True
-            )
-            tcp = listeners[0].transport_listener
-            assert isinstance(tcp, trio.SocketListener)
-            self.port = tcp.socket.getsockname()[1]
-            task_status.started()
-            await trio.serve_listeners(self._visitor, listeners, handler_nursery=nursery)
+            while True:
+                listeners = await trio.open_ssl_over_tcp_listeners(
+                    self.port, context, host="127.0.0.1", https_compatible=True
+                )
+                tcp = listeners[0].transport_listener
+                assert isinstance(tcp, trio.SocketListener)
+                self.port = tcp.socket.getsockname()[1]
+                if task_status is not None:
+                    task_status.started()
+                    task_status = None
+                with trio.CancelScope() as self._listening:
+                    await trio.serve_listeners(self._visitor, listeners, handler_nursery=nursery)
+                while self.trouble == "refused":
+                    await self._changed.wait()
+
+    def suffer(self, trouble: str | None) -> None:
+        """Have that trouble from now on, or none."""
+        before, self.trouble = self.trouble, trouble
+        self._changed.set()
+        self._changed = trio.Event()
+        if trouble == "refused" and before != "refused":
+            self._listening.cancel()
 
     def _note_name(
         self, tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext
@@ -76,10 +109,13 @@ class Server:
     async def _visitor(self, stream: "trio.SSLStream[trio.SocketStream]") -> None:
         async with stream:
             try:
-                if self.down:
-                    return
-                await stream.do_handshake()
-                await self._converse(stream, self._names.get(stream._ssl_object, ""))
+                if self.trouble == "tls":
+                    await stream.transport_stream.send_all(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                elif self.trouble in ("closed", "refused", "silent"):
+                    await self._hold()
+                else:
+                    await stream.do_handshake()
+                    await self._converse(stream, self._names.get(stream._ssl_object, ""))
             except (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
                 pass
             finally:
@@ -107,6 +143,10 @@ class Server:
                 return
             path, _, query = request.target.decode().partition("?")
             self.seen.append(Seen(server_name, _header(request, b"host"), request.method.decode(), path))
+            self.simulator.changes.announce()
+            if self.trouble is not None:
+                await self._fail(stream, path)
+                return
             if _header(request, b"upgrade").lower() == "websocket":
                 await self._talk(stream, request, http.trailing_data[0])
                 return
@@ -116,6 +156,41 @@ class Server:
             if http.our_state is h11.MUST_CLOSE:
                 return
             http.start_next_cycle()
+
+    async def _hold(self) -> None:
+        """Wait for the end of a trouble in which the server says nothing."""
+        while self.trouble == "silent":
+            await self._changed.wait()
+
+    async def _fail(self, stream: "trio.SSLStream[trio.SocketStream]", path: str) -> None:
+        """Answer as the trouble is; the connection is closed after it, in the midst of a body too."""
+        if self.trouble in ("closed", "refused", "silent", "tls"):
+            await self._hold()
+        else:
+            await stream.send_all(self._troubled(path))
+
+    def _troubled(self, path: str) -> bytes:
+        document = path == "/"
+        match self.trouble:
+            case "dns":
+                head, body = f"302 Found\r\nlocation: https://{NOWHERE}/", b""
+            case "redirect":
+                head, body = f"302 Found\r\nlocation: https://127.0.0.1:{self.port}/portal", b""
+                if path == "/portal":
+                    head, body = "200 OK", PORTAL
+            case "captive":
+                head, body = "200 OK", PORTAL
+            case "half" | "half_script" if document or path.endswith(".js"):
+                body = self._answer(path, "", b"")[2]
+                kind = TYPES[".html" if document else ".js"]
+                head = f"200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}"
+                if self.trouble == "half" or not document:
+                    body = body[: len(body) // 2]
+                return f"HTTP/1.1 {head}\r\n\r\n".encode() + body
+            case _:
+                head, body = "503 Service Unavailable", BUSY
+        kind = "text/html" if document or path == "/portal" else "text/plain"
+        return f"HTTP/1.1 {head}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode() + body
 
     def _answer(self, path: str, query: str, body: bytes) -> tuple[int, str, bytes]:
         if path.startswith("/mms/"):

@@ -16,7 +16,7 @@ from tests.simulator.control import serve_control
 from tests.simulator.errors import SimulatorError
 from tests.simulator.models import Frame
 from tests.simulator.phone import Phone
-from tests.simulator.server import HOST, Seen, Server
+from tests.simulator.server import HOST, NOWHERE, TROUBLES, Seen, Server
 from tests.simulator.sink import Call, Sink
 from tests.simulator.wids import parse_number, pn_wid
 
@@ -97,6 +97,7 @@ class Simulator:
         """The arguments that bring a Chrome here, and nowhere else."""
         rules = [
             f"MAP {HOST} 127.0.0.1:{self.port}",
+            f"MAP {NOWHERE} ~NOTFOUND",
             f"MAP * 127.0.0.1:{self.sink.port}",
             "EXCLUDE 127.0.0.1",
         ]
@@ -171,15 +172,23 @@ class Simulator:
             raise SimulatorError(f"a page can go wrong in these ways: {', '.join(FAULTS)}")
         return {"t": "fault", "kind": kind, "url": f"https://127.0.0.1:{self.port}/elsewhere", **more}
 
-    def down(self) -> None:
-        """Nobody reaches WhatsApp: open pages are dropped, and the page itself does not load."""
-        self.server.down = True
+    def down(self, trouble: str = "closed") -> None:
+        """Nobody reaches WhatsApp: open pages are dropped, and the page itself does not load.
+
+        Connections are `closed` as soon as they are made, or `refused`, or never answered (`silent`); what
+        answers does not speak TLS (`tls`); the name is not found (`dns`: of where the page was moved to);
+        another page answers at this address (`captive`) or elsewhere (`redirect`); the server is
+        `unavailable` (503); the page breaks off in the middle (`half`), or its scripts do (`half_script`).
+        """
+        if trouble not in TROUBLES:
+            raise SimulatorError(f"the network can be in these troubles: {', '.join(TROUBLES)}")
+        self.server.suffer(trouble)
         for page in self.pages:
             page.close()
 
     def up(self) -> None:
         """The end of `down`."""
-        self.server.down = False
+        self.server.suffer(None)
 
     async def wait_for(self, predicate: Callable[[], T]) -> T:
         """Wait until the predicate is true; it is tried whenever anything has changed here."""

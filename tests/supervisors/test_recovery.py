@@ -66,6 +66,28 @@ def test_a_loop_is_ended_in_place_and_nobody_is_told_of_a_death() -> None:
     assert (run.state.status, run.state.deadline) == ("connected", None)
 
 
+def test_a_start_into_an_outage_is_no_death() -> None:
+    """Half a page, another page, none at all: the deadline finds the network to blame."""
+    run = Run().give(Start(), Admitted())
+    run.now += 90
+    run.give(Tick(Lost("NETWORK", "status 503")))
+    assert run.state.ledger.restarts == ()
+    assert (run.state.status, run.state.reason, run.done) == ("disconnected", "NETWORK", [])
+    assert run.incidents == [Note("NETWORK", "status 503", "RECONNECT")]
+    assert run.state.deadline == run.now + 30
+
+
+def test_an_interval_counts_from_the_attempt_however_late_its_failure_is_seen() -> None:
+    run = connected().give(Lost("NETWORK"))
+    assert run.until_deadline().done == [Reconnect()]
+    tried_at = run.now
+    run.now += 20
+    assert run.give(Lost("NETWORK", "half a page")).state.deadline == tried_at + 30
+    assert run.until_deadline().done == [Reconnect()]
+    run.now += 45
+    assert run.give(Lost("NETWORK", "half a page")).state.deadline == run.now
+
+
 def test_a_loop_that_cannot_be_ended_leads_to_a_new_page_and_then_a_new_browser() -> None:
     run = connected().give(HUNG)
     run.now += 10
