@@ -216,7 +216,7 @@ async def _reload(service: Service, server: Server) -> Outcome:
         raise
     outcome = merge(service.config, fresh)
     rows, _ = await service.store.read(sessions.list_)
-    service.take(outcome.config, {row.id: row.settings.visible for row in rows})
+    service.take(outcome.config, {row.id: row.settings for row in rows})
     server.set_access(fresh.access)
     logs.configure(fresh.log.level, fresh.log.format)
     await service.webhooks.configure(fresh.webhooks)

@@ -22,7 +22,8 @@ from daemon.tallies import Tallies
 from daemon.visibility import Visibility
 from daemon.webhooks.hooks import Webhooks
 from protocol.errors import RpcError
-from protocol.models import SessionSettings
+from protocol.models import SessionSettings, StoredSettings
+from protocol.proxy import parse_proxy
 from protocol.times import parse
 from supervisors import machine, policy
 from supervisors.fleet import Fleet
@@ -92,7 +93,7 @@ class Service:
                 ledger=policy.restored(row.restarts, now_ms(), trio.current_time()),
             ),
             facts=_facts(row),
-            preferences=self.preferences(row.settings.visible),
+            preferences=self.preferences(row.settings),
         )
 
     def rules(self, settings: SessionSettings) -> machine.Rules:
@@ -108,22 +109,23 @@ class Service:
             ),
         )
 
-    def preferences(self, settings: SessionSettings) -> Preferences:
+    def preferences(self, settings: StoredSettings) -> Preferences:
         """Return what the session's settings ask of its lives."""
         return Preferences(
-            device_name=settings.device_name or DEVICE_NAME,
-            mark_read=settings.mark_read,
-            auto_download_media=settings.auto_download_media,
+            device_name=settings.visible.device_name or DEVICE_NAME,
+            mark_read=settings.visible.mark_read,
+            auto_download_media=settings.visible.auto_download_media,
+            proxy=None if settings.proxy is None else parse_proxy(settings.proxy),
             most_media_bytes=self.config.messages.max_media_bytes,
         )
 
-    def take(self, config: Config, settings: Mapping[str, SessionSettings]) -> None:
+    def take(self, config: Config, settings: Mapping[str, StoredSettings]) -> None:
         """Go on with another configuration; `settings` are those of the sessions, by id."""
         self.config = config
         self.fleet.reconfigure(config.supervisor)
         for session in self.fleet:
             if session.id in settings:
-                session.rules = self.rules(settings[session.id])
+                session.rules = self.rules(settings[session.id].visible)
                 session.preferences = self.preferences(settings[session.id])
         self.changed.set()
         self.changed = trio.Event()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from protocol.proxy import Proxy
     from supervisors.chrome.cgroups import Delegation
     from supervisors.chrome.launch import Chrome, StartedChrome
     from supervisors.chrome.locate import Browser
@@ -44,6 +45,7 @@ async def browser_of(
     sessions_dir: Path,
     login: Login,
     cgroups: Delegation | None = None,
+    proxy: Proxy | None = None,
 ) -> AsyncIterator[Chrome]:
     """Give a session its browser while the block lasts.
 
@@ -55,10 +57,12 @@ async def browser_of(
         sessions_dir: the directory of all sessions' directories.
         cgroups: where it gets a control group of its own; None: nowhere.
         login: the session's, which is put right before and copied after.
+        proxy: the session's own, for a browser that is started.
 
     Raises:
         BrowserUnavailable, BrowserUnreachable, BrowserExited, ProfileInUse: see `chrome.launch` and
-            `chrome.remote`; BrowserUnavailable also where the browser elsewhere is another session's.
+            `chrome.remote`; BrowserUnavailable also where the browser elsewhere is another session's, or
+            there is a proxy, which it cannot be given.
     """
     profile_dir = sessions_dir / session_id / "profile"
     async with contextlib.AsyncExitStack() as stack:
@@ -67,6 +71,11 @@ async def browser_of(
             # Imported here: 50 ms that pipes do without.
             from supervisors.chrome.remote import connect_browser
 
+            if proxy is not None:
+                raise BrowserUnavailable(
+                    "The session has a proxy, and the browser of [browser] endpoint cannot be given one.",
+                    "Set the session's `proxy` to null, and start that browser with it.",
+                )
             new = _claim(profile_dir, settings.browser.endpoint, sessions_dir)
             parts = urlsplit(settings.whatsapp.url)
             chrome = await stack.enter_async_context(
@@ -94,6 +103,7 @@ async def browser_of(
                     cache_bytes=settings.profile.cache_limit // 2,
                     listening=settings.browser.transport == "websocket",
                     extra_args=settings.browser.extra_args,
+                    proxy=proxy,
                     cgroup=None
                     if cgroups is None
                     else cgroups.make(session_id, settings.browser.memory_limit),

@@ -167,6 +167,7 @@ class Incarnation:
                     sessions_dir=workplace.sessions_dir,
                     cgroups=workplace.cgroups,
                     login=self._session.login,
+                    proxy=self._session.preferences.proxy,
                 )
             )
             stack.callback(setattr, self, "_chrome", None)

@@ -19,6 +19,7 @@ import structlog
 import trio
 
 from protocol.errors import RpcError
+from protocol.proxy import Proxy
 from supervisors import machine
 from supervisors.journal import ConnectionFacts, Journal
 from supervisors.login import PROFILE_CORRUPT, Login
@@ -49,12 +50,13 @@ class PairingCode:
 
 @attrs.frozen(kw_only=True)
 class Preferences:
-    """What a session's settings ask of its lives; `device_name` is taken at the next start."""
+    """What a session's settings ask of its lives; `device_name` and `proxy` are taken at the next start."""
 
     device_name: str = "wasup"
     mark_read: bool = False
     auto_download_media: bool = False
     most_media_bytes: int = 100 * 2**20
+    proxy: Proxy | None = None
 
 
 class Life(Protocol):

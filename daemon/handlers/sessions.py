@@ -8,7 +8,6 @@ from typing import Any
 
 import apsw
 import attrs
-import msgspec
 import structlog
 import trio
 from msgspec import UNSET
@@ -48,6 +47,7 @@ from protocol.models import (
     StoredSettings,
     merge,
 )
+from protocol.proxy import keeps_password, parse_proxy
 from protocol.times import rfc3339
 from supervisors import machine, policy
 from supervisors import session as supervised
@@ -161,7 +161,7 @@ async def update(service: Service, call: Call, params: SessionUpdateParams) -> S
     async def carry_out() -> SessionRow:
         row = await service.store.write(job)
         session.rules = service.rules(row.settings.visible)
-        session.preferences = service.preferences(row.settings.visible)
+        session.preferences = service.preferences(row.settings)
         service.visibility.note(row.id, row.settings.visible)
         service.names[row.id] = row.name
         service.files.seal(row.id, row.settings.visible.enable_encryption)
@@ -178,12 +178,10 @@ def _use_key(service: Service, db: apsw.Connection) -> None:
         sealing.use_key(db, service.seals.first.id)
 
 
-# What a promise of safety must not be: accepted, and not kept. Each goes when its feature comes.
-_NOT_YET = ("proxy",)
-
-
 def _merged(service: Service, settings: StoredSettings, patch: SettingsPatch) -> StoredSettings:
     """Return the settings with the patch put over them. Raises INVALID_PARAMS for what has no effect."""
+    if isinstance(patch.proxy, str) and patch.proxy != settings.visible.proxy:
+        _check_proxy(service, patch.proxy)
     merged = merge(settings, patch)
     if merged.visible.enable_encryption and service.seals.first is None:
         path, problem = "$.settings.enableEncryption", "The daemon has no key to encrypt with"
@@ -194,13 +192,23 @@ def _merged(service: Service, settings: StoredSettings, patch: SettingsPatch) ->
             problem=problem,
             action="Make one with `wasupd --new-key FILE`, name it in [encryption] key_file, send SIGHUP.",
         )
-    usual, wished = msgspec.to_builtins(SessionSettings()), msgspec.to_builtins(merged.visible)
-    for name in _NOT_YET:
-        if wished[name] != usual[name]:
-            path = f"$.settings.{name}"
-            problem = "This version cannot do that yet, and does not pretend to"
-            raise RpcError("INVALID_PARAMS", f"{path}: {problem}", path=path, problem=problem)
     return merged
+
+
+def _check_proxy(service: Service, text: str) -> None:
+    """Refuse a proxy that could not be used. Raises INVALID_PARAMS, which does not hold its password."""
+    path, problem = "$.settings.proxy", None
+    try:
+        parse_proxy(text)
+    except ValueError as error:
+        problem = str(error)
+    else:
+        if keeps_password(text):
+            problem = "The password that *** stands for is of another proxy: give it again"
+        elif service.config.supervisor.browser.endpoint:
+            problem = "[browser] endpoint: a browser elsewhere has its own proxy, or none"
+    if problem is not None:
+        raise RpcError("INVALID_PARAMS", f"{path}: {problem}", path=path, problem=problem)
 
 
 def _check_may_share(peer: Peer, row: SessionRow) -> None:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from protocol.address import parse_recipient
+from protocol.proxy import shown
 
 from .base import (
     Description,
@@ -34,7 +35,7 @@ Proxy = Annotated[
     Meta(
         pattern=r"^(https?|socks[45])://\S+$(?!\n)",
         max_length=2048,
-        description="http, https, socks4 or socks5",
+        description="http, https, socks4 or socks5; http and https with user:password@ before the host",
     ),
 ]
 DeviceName = Annotated[str, Meta(min_length=1, max_length=50)]
@@ -45,6 +46,8 @@ AccountIds = Annotated[tuple[AccountId, ...], Meta(max_length=1000)]
 
 class SessionSettings(Record, frozen=True, kw_only=True):
     """A session's settings as clients see them: whole, defaults filled in, without the webhook's secret.
+
+    Of the proxy's password there is `***`; a proxy that is given back like this keeps it.
 
     `reconnect_interval` is in milliseconds. `allowed_uids` and `allowed_gids` that are both None leave the
     session to everybody who may speak to the daemon. When more than `alert_sent_per_hour` messages of ours
@@ -69,10 +72,14 @@ class SessionSettings(Record, frozen=True, kw_only=True):
 
 
 class StoredSettings(Record, frozen=True, kw_only=True):
-    """A session's settings as the daemon keeps them: what clients see, and the secret that they do not."""
+    """A session's settings as the daemon keeps them: what clients see, and the secrets that they do not.
+
+    `proxy` is the proxy with its password.
+    """
 
     visible: SessionSettings = SessionSettings()
     webhook_secret: WebhookSecret | None = None
+    proxy: Proxy | None = None
 
 
 class SettingsPatch(Params, frozen=True, kw_only=True):
@@ -105,7 +112,13 @@ def merge(settings: StoredSettings, patch: SettingsPatch) -> StoredSettings:
         if value is not UNSET:
             changes[field] = getattr(defaults, field) if value is None else value
     secret = settings.webhook_secret if patch.webhook_secret is UNSET else patch.webhook_secret
-    return StoredSettings(visible=msgspec.structs.replace(settings.visible, **changes), webhook_secret=secret)
+    proxy = settings.proxy
+    if patch.proxy is not UNSET and patch.proxy != settings.visible.proxy:
+        proxy = patch.proxy
+        changes["proxy"] = None if proxy is None else shown(proxy)
+    return StoredSettings(
+        visible=msgspec.structs.replace(settings.visible, **changes), webhook_secret=secret, proxy=proxy
+    )
 
 
 class ConnectionInfo(Record, frozen=True, kw_only=True):

@@ -94,6 +94,13 @@ BLOCKED_HOSTS: Final = (
     "*.youtube.com",
 )
 
+PROXY_SWITCHES: Final = (
+    "--no-proxy-server",
+    "--proxy-auto-detect",
+    "--proxy-bypass-list",
+    "--proxy-pac-url",
+    "--proxy-server",
+)
 RESOLVER: Final = "--host-resolver-rules"
 OFF: Final = "--disable-features"
 ON: Final = "--enable-features"
@@ -116,6 +123,7 @@ def arguments(
     cache_bytes: int = 64 << 20,
     listening: bool = False,
     extra_args: Sequence[str] = (),
+    proxy: str | None = None,
     shm_bytes: int | None = None,
 ) -> list[str]:
     """Return the whole command line, the binary first.
@@ -129,12 +137,17 @@ def arguments(
         listening: whether it is spoken to on a loopback port of its own choice, not through pipes.
         extra_args: the administrator's; of switches that Chrome takes once, lists are joined with ours and
             other values replace ours. Resolver rules of the administrator come first and so win.
+        proxy: what all connections go through, without credentials: any user can read a command line.
         shm_bytes: the size of /dev/shm; None: look.
 
     Raises:
         ValueError: `extra_args` holds something that is not a switch, or one that only the daemon may set.
     """
     extra = check(extra_args)
+    if proxy is not None:
+        # What is blocked goes past the proxy, for only then do the resolver rules hold for it.
+        extra = [switch for switch in extra if _name(switch) not in PROXY_SWITCHES]
+        extra += [f"--proxy-server={proxy}", f"--proxy-bypass-list={';'.join(BLOCKED_HOSTS)}"]
     own = [
         "--headless" if browser.headless_shell else "--headless=new",
         "--remote-debugging-port=0" if listening else "--remote-debugging-pipe",

@@ -38,6 +38,7 @@ from supervisors.chrome.sandbox import NO_SANDBOX_ACTION, refused_by_chrome
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from protocol.proxy import Proxy
     from supervisors.chrome.cgroups import Cgroup
     from supervisors.chrome.locate import Browser
 
@@ -70,6 +71,7 @@ class Chrome:
         user_agent_override: what its pages shall say that it is (`identity.user_agent_override`); None: what
             they say anyhow.
         target_id: the page to use; None: the first.
+        proxy: through which it reaches the network; its pages answer with the credentials, if there are any.
     """
 
     process: BrowserProcess | None = None
@@ -77,6 +79,7 @@ class Chrome:
     product: str
     user_agent_override: Mapping[str, Any] | None = None
     target_id: str | None = None
+    proxy: Proxy | None = None
 
 
 @frozen(kw_only=True)
@@ -120,6 +123,7 @@ async def open_browser(
     listening: bool = False,
     cache_bytes: int = 64 << 20,
     extra_args: Sequence[str] = (),
+    proxy: Proxy | None = None,
     cgroup: Cgroup | None = None,
     launch_timeout_s: float = 60.0,
     polite_s: float = 5.0,
@@ -140,6 +144,7 @@ async def open_browser(
             locks the profile next finds and ends it.
         cache_bytes: how much its HTTP cache may take of the disk.
         extra_args: the administrator's switches.
+        proxy: replaces what those say of one.
         cgroup: a control group of its own, where there is one; it is removed in the end.
         launch_timeout_s: seconds until the browser must have answered.
         polite_s: seconds that it has to close on the way out before it is killed.
@@ -164,6 +169,7 @@ async def open_browser(
         listening=listening,
         cache_bytes=cache_bytes,
         extra_args=extra_args,
+        proxy=None if proxy is None else proxy.server,
     )
     with contextlib.ExitStack() as stack:
         stack.callback(wipe, temp_dir)
@@ -200,6 +206,7 @@ async def open_browser(
                         connection=connection,
                         product=version["product"],
                         user_agent_override=user_agent_override(browser),
+                        proxy=proxy,
                     )
                 finally:
                     polite = None if connection is None else partial(_ask_to_close, connection)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from protocol.proxy import Proxy
     from supervisors.chrome.devtools import Connection
     from supervisors.chrome.events import Event, EventStream
     from supervisors.chrome.launch import Chrome
@@ -60,8 +61,11 @@ class Crashed:
 class Tab:
     """An attached page. Every method may raise what `devtools.Connection.call` does."""
 
-    def __init__(self, connection: Connection, target_id: str, session_id: str) -> None:
+    def __init__(
+        self, connection: Connection, target_id: str, session_id: str, proxy: Proxy | None = None
+    ) -> None:
         self.connection = connection
+        self._proxy = proxy  # one that wants credentials
         self.target_id = target_id
         self.session_id = session_id
         self._reporting = False
@@ -162,7 +166,15 @@ class Tab:
             CallTimeout: it took too long; it goes on all the same.
             TargetCrashed: the renderer died on the way.
         """
-        await self._load("Page.navigate", {"url": url}, url, until, timeout_s)
+        if self._proxy is not None:
+            # A document that a service worker fetches would not be asked for credentials through this page.
+            await self.call("Network.enable")
+            await self.call("Network.setBypassServiceWorker", {"bypass": True})
+        try:
+            await self._load("Page.navigate", {"url": url}, url, until, timeout_s)
+        finally:
+            if self._proxy is not None:
+                self.connection.post("Network.disable", session_id=self.session_id)
 
     async def reload(
         self, *, ignore_cache: bool = False, until: Stage = "load", timeout_s: float = NAVIGATE_TIMEOUT_S
@@ -220,6 +232,36 @@ class Tab:
     async def terminate_execution(self, *, timeout_s: float = 5.0) -> None:
         """Stop the JavaScript that runs now, such as an endless loop; the page stays."""
         await self.call("Runtime.terminateExecution", timeout_s=timeout_s)
+
+    async def authenticate(self, proxy: Proxy) -> None:
+        """Answer the proxy's wish for credentials, which the first document of all meets; Chrome keeps them.
+
+        One that is asked again was refused; then the document fails, as it does without any.
+        """
+        asked: str | None = None
+
+        def go_on(event: Event) -> None:
+            given = {"requestId": event.params["requestId"]}
+            self.connection.post("Fetch.continueRequest", given, session_id=self.session_id)
+
+        def answer(event: Event) -> None:
+            nonlocal asked
+            request_id, source = event.params["requestId"], event.params["authChallenge"].get("source")
+            response = {"response": "CancelAuth"}
+            if source == "Proxy" and request_id != asked:
+                response = {
+                    "response": "ProvideCredentials",
+                    "username": proxy.user or "",
+                    "password": proxy.password,
+                }
+            asked = request_id
+            given = {"requestId": request_id, "authChallengeResponse": response}
+            self.connection.post("Fetch.continueWithAuth", given, session_id=self.session_id)
+
+        self.connection.subscribe(go_on, "Fetch.requestPaused", session_id=self.session_id)
+        self.connection.subscribe(answer, "Fetch.authRequired", session_id=self.session_id)
+        params = {"handleAuthRequests": True, "patterns": [{"resourceType": "Document"}]}
+        await self.call("Fetch.enable", params, timeout_s=math.inf)
 
     async def stop_loading(self, *, timeout_s: float = 5.0) -> None:
         """Give up the navigation that is under way; the present document stays."""
@@ -282,7 +324,8 @@ async def _attach(chrome: Chrome, target_id: str) -> Tab:
     reply = await connection.call(
         "Target.attachToTarget", {"targetId": target_id, "flatten": True}, timeout_s=math.inf
     )
-    tab = Tab(connection, target_id, reply["sessionId"])
+    proxy = chrome.proxy if chrome.proxy is not None and chrome.proxy.user is not None else None
+    tab = Tab(connection, target_id, reply["sessionId"], proxy)
     connection.subscribe(
         lambda event: _answer_dialog(connection, event),
         "Page.javascriptDialogOpening",
@@ -291,6 +334,8 @@ async def _attach(chrome: Chrome, target_id: str) -> Tab:
     await tab.call("Inspector.enable", timeout_s=math.inf)
     await tab.call("Page.enable", timeout_s=math.inf)
     await tab.call("Page.setLifecycleEventsEnabled", {"enabled": True}, timeout_s=math.inf)
+    if proxy is not None:
+        await tab.authenticate(proxy)
     if override is not None:
         await tab.call("Emulation.setUserAgentOverride", dict(override), timeout_s=math.inf)
     return tab

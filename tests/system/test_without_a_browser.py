@@ -51,7 +51,7 @@ async def test_metrics_are_openmetrics(call: Caller) -> None:
 
 async def test_a_promise_that_cannot_be_kept_is_not_given(call: Caller) -> None:
     await call.create("shop")
-    for name, value in (("enableEncryption", True), ("proxy", "socks5://localhost:1")):
+    for name, value in (("enableEncryption", True), ("proxy", "socks5://user:word@localhost:1")):
         with pytest.raises(RpcError) as refusal:
             await call("session.update", sessionId="shop", settings={name: value})
         assert refusal.value.details["path"] == f"$.settings.{name}"
