@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -93,12 +94,12 @@ async def test_proxies_that_could_not_work_are_refused(call: Caller, proxy: str,
     assert "word@" not in str(refusal.value.details)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"browser.endpoint": "http://127.0.0.1:1/{session}", "browser.transport": "websocket"}],
-    indirect=True,
-)
-async def test_a_browser_elsewhere_has_its_own(call: Caller) -> None:
-    with pytest.raises(RpcError) as refusal:
-        await call.create("shop", settings={"proxy": "http://localhost:3128"})
+async def test_a_browser_elsewhere_has_its_own(tmp_path: Path) -> None:
+    elsewhere = {"browser.endpoint": "http://127.0.0.1:1/{session}", "browser.transport": "websocket"}
+    daemon = Wasupd(tmp_path, [], elsewhere)
+    await daemon.start()
+    async with daemon.client() as call:
+        with pytest.raises(RpcError) as refusal:
+            await call.create("shop", settings={"proxy": "http://localhost:3128"})
     assert "endpoint" in refusal.value.details["problem"]
+    assert await daemon.end() == 0
