@@ -77,7 +77,9 @@ complete() { "$venv/bin/python" -m daemon.cli completion "$1" >"$2"; }
 complete bash "$share/bash-completion/completions/wasupctl"
 complete zsh "$zsh/_wasupctl"
 complete fish "$share/fish/vendor_completions.d/wasupctl.fish"
-install -m644 README.md config.example.toml docs/*.md "$doc"
+install -m644 README.md CHANGELOG.md config.example.toml docs/*.md docs/demo.svg "$doc"
+sed -i 's|](docs/|](|g; s|](\.\./|](|g' "$doc"/*.md # one directory there
+cp -R --no-preserve=mode,ownership examples docs/monitoring "$doc"
 # An administrator's file is never replaced.
 [ -e "$dest/etc/wasup/config.toml" ] || install -Dm640 config.example.toml "$dest/etc/wasup/config.toml"
 
