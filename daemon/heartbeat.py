@@ -17,6 +17,8 @@ from daemon.store import StoreError
 from protocol.errors import RpcError
 
 _ACCEPT_S: Final = 1.0
+_STORE_S: Final = 5.0
+"""A store that takes longer is asked whether it is at work."""
 
 
 async def answers(service: Service, server: Server, listener: Listener) -> bool:
@@ -38,7 +40,11 @@ async def _replies(server: Server) -> bool:
 
 
 async def _takes_and_gives(service: Service) -> bool:
-    """Write and read. A refusal is an answer; a large store takes nothing while it is checked."""
+    """Write and read. A refusal is an answer; a large store takes nothing while it is checked.
+
+    Nor while it is written anew, or loses a large session: that takes as long as it takes, and begins anew
+    in a daemon that was ended for it.
+    """
     if service.store.checking:
         return True
     now = now_ms()
@@ -50,10 +56,12 @@ async def _takes_and_gives(service: Service) -> bool:
         return bool(db.execute("SELECT value FROM meta WHERE name = 'heartbeat'").get == now)
 
     try:
-        await service.store.write(write)
-        return await service.store.read(read)
+        with trio.move_on_after(_STORE_S):
+            await service.store.write(write)
+            return await service.store.read(read)
     except (RpcError, StoreError):
         return True
+    return service.store.at_work
 
 
 async def accepts(listener: Listener) -> bool:

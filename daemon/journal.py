@@ -1,8 +1,9 @@
 """What supervisors record, as transactions of the store: see `supervisors.journal.Journal`."""
 
+import contextlib
 import random
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import apsw
@@ -10,12 +11,12 @@ import msgspec
 
 from daemon.contents import outgoing
 from daemon.files import MediaFiles
-from daemon.store import Store, incidents, messages, outbox, sessions
+from daemon.store import Store, StoreError, incidents, messages, outbox, sessions
 from daemon.store.events import append_event
 from daemon.store.messages import Content, Observed
 from daemon.store.records import MessageRow
 from daemon.tallies import Tallies
-from protocol.errors import ERRORS
+from protocol.errors import ERRORS, RpcError
 from protocol.events import CallReceivedData, ChatPresenceData, GroupUpdatedData, SessionAlertData
 from protocol.models import ConnectionInfo, EventType, Media, MessageError, MessageStatus, Record
 from protocol.times import rfc3339
@@ -117,7 +118,8 @@ class StoreJournal:
         )
 
     async def is_sending(self) -> bool:
-        return await self._store.read(lambda db: outbox.queue_length(db, self._session_id)) > 0
+        with _told_as_rpc_error():
+            return await self._store.read(lambda db: outbox.queue_length(db, self._session_id)) > 0
 
     def received(self, message: PageMessage, *, recovered: bool) -> None:
         reached("received.told")
@@ -261,7 +263,8 @@ class StoreJournal:
         )
 
     async def next_due(self) -> float | None:
-        due_ms = await self._store.read(lambda db: outbox.next_retry_at(db, self._session_id))
+        with _told_as_rpc_error():
+            due_ms = await self._store.read(lambda db: outbox.next_retry_at(db, self._session_id))
         return None if not due_ms else max(0.0, (due_ms - now_ms()) / 1000)
 
     async def take(self, limit: int) -> Sequence[Outgoing]:
@@ -273,13 +276,15 @@ class StoreJournal:
                 reached("sending.written")
             return taken
 
-        rows = await self._store.write(job)
+        with _told_as_rpc_error():
+            rows = await self._store.write(job)
         if rows:
             reached("sending.recorded")
         return self._sendable(rows)
 
     async def unsettled(self) -> Sequence[Outgoing]:
-        rows = await self._store.read(lambda db: outbox.unsettled(db, self._session_id))
+        with _told_as_rpc_error():
+            rows = await self._store.read(lambda db: outbox.unsettled(db, self._session_id))
         return self._sendable(rows)
 
     def put_back(self, message_id: str) -> None:
@@ -312,6 +317,15 @@ class StoreJournal:
     def _touch(self) -> int:
         at_ms = self._activity[self._session_id] = now_ms()
         return at_ms
+
+
+@contextlib.contextmanager
+def _told_as_rpc_error() -> Iterator[None]:
+    """Raise STORE_FULL where the disk does not let the store be read or written, for whatever reason."""
+    try:
+        yield
+    except StoreError as error:
+        raise RpcError("STORE_FULL", str(error)) from error
 
 
 def backoff_ms(count: int) -> int:

@@ -278,8 +278,8 @@ async def _expire(config: Callable[[], Config], store: Store) -> None:
                     pass
             while await store.write(partial(messages.forget, before_ms=now - _DAY_MS)):
                 pass
-        except RpcError as error:  # a full disk; there will be another time
-            _log.warning("expiry_put_off", error=error.code)
+        except (RpcError, StoreError) as error:  # a full disk, or one that is read-only: another time
+            _log.warning("expiry_put_off", error=str(error))
         await trio.sleep(EXPIRE_EVERY_S)
 
 

@@ -55,7 +55,7 @@ class Outgoing:
 
 
 class Journal(Protocol):
-    """The record of one session."""
+    """The record of one session. What is awaited raises STORE_FULL where the disk does not let it."""
 
     def transition(
         self,

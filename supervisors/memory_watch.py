@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 import trio
 
+from protocol.errors import RpcError
 from supervisors import memory
 from supervisors.session import Session
 from supervisors.settings import SupervisorSettings
@@ -72,7 +73,11 @@ class MemoryWatch:
                 f"The browser takes {size >> 20} MiB, {SHARE:.0%} of [browser] memory_limit or more: "
                 "it is restarted when nothing is being sent",
             )
-        if now - self._over[session.id] >= PATIENCE_S or not await session.journal.is_sending():
+        try:
+            sending = await session.journal.is_sending()
+        except RpcError:  # the record cannot be read now
+            sending = True
+        if now - self._over[session.id] >= PATIENCE_S or not sending:
             del self._over[session.id]
             self._restarted[session.id] = now
             if session.life is life:

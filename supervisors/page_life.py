@@ -291,9 +291,13 @@ class PageLife:
             return
         self._loop_to_end = False
         try:
-            with contextlib.suppress(chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
+            with contextlib.suppress(chrome_errors.ContextDestroyed):
                 await self._tab.terminate_execution()
                 await self._page.probe(timeout_s)
+        except chrome_errors.TargetCrashed:  # nobody was told: that it is broken was known
+            self._broken = False
+            cause = "OUT_OF_MEMORY" if self._ran_out_of_memory() else "PAGE_CRASHED"
+            self._tell_broken(cause, "the page's renderer died in its loop", Level.RELOAD)
         except chrome_errors.CallTimeout:
             self._broken = False
             self._tell_broken(machine.PAGE_HUNG, "its loop could not be ended", Level.PAGE)

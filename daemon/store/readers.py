@@ -31,6 +31,11 @@ class Readers:
         self._idle: list[apsw.Connection] = []
         self._closed = False
 
+    @property
+    def all_at_work(self) -> bool:
+        """Whether another question would have to wait its turn."""
+        return self._limiter.available_tokens == 0
+
     async def read(self, query: Callable[[apsw.Connection], T]) -> T:
         """See `Store.read`."""
         return await trio.to_thread.run_sync(self._run, query, limiter=self._limiter)

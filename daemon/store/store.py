@@ -61,6 +61,11 @@ class Store:
         """How many jobs wait for the writer."""
         return self._writer.waiting
 
+    @property
+    def at_work(self) -> bool:
+        """Whether others wait because something large is being written, or every reader reads."""
+        return self._writer.at_work or self._readers.all_at_work
+
     async def write(self, job: Callable[[apsw.Connection], T]) -> T:
         """Commit what `job` does (SQL, in a thread; it may run more than once), then return what it returned.
 

@@ -147,6 +147,11 @@ class Writer(Generic[Found]):
         """How many jobs are queued."""
         return len(self._queue)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether SQLite is at work for it just now."""
+        return self._limiter.borrowed_tokens > 0
+
     async def write(self, job: Callable[[apsw.Connection], T]) -> T:
         """See `Store.write`."""
         try:

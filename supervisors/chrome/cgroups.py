@@ -55,12 +55,13 @@ class Cgroup:
     async def kill(self) -> None:
         """SIGKILL all that is in it, whoever its parents are, and wait until nothing is; sets no deadline."""
         while pids := self.pids():
+            await trio.lowlevel.checkpoint()  # where no pidfd is to be had, too: others must go on
             pidfds = [pidfd for pidfd in map(_open_pidfd, pids) if pidfd is not None]
             still = set(self.pids())  # a number that is not in it any more may be somebody else's by now
             try:
                 try:
                     (self.path / "cgroup.kill").write_text("1")
-                except FileNotFoundError:  # before Linux 5.14
+                except OSError:  # before Linux 5.14
                     _kill(pidfd for pid, pidfd in pidfds if pid in still)
                 for pid, pidfd in pidfds:
                     if pid in still:

@@ -12,6 +12,7 @@ account is never put back. Blocks: for threads.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -131,7 +132,11 @@ def set_aside(profile: Path) -> None:
 
 def databases(profile: Path) -> dict[Path, int]:
     """Return the IndexedDB databases of a profile with what tells them from later ones of the same name."""
-    return {path: path.stat().st_ino for path in (profile / PARTS[0]).glob("*.leveldb")}
+    found = {}
+    for path in (profile / PARTS[0]).glob("*.leveldb"):
+        with contextlib.suppress(FileNotFoundError):  # Chrome deletes one that it cannot read
+            found[path] = path.stat().st_ino
+    return found
 
 
 def damage(profile: Path) -> str | None:

@@ -145,6 +145,8 @@ class Recovery(Parts):
     def lost(self, event: Lost) -> None:
         if not self._page_counts():
             return
+        if self.state.status == "disconnected" and self.state.reason in BARRED and event.reason not in BARRED:
+            return  # the connection goes with the account: that must not make it an outage, tried again soon
         # News of an outage that is known already must not push its next attempt away; that an attempt has
         # failed brings it nearer: an interval counts from the attempt, not from when its failure was seen.
         waits = self.state.status == "disconnected" and (

@@ -13,7 +13,7 @@ from daemon import main
 from daemon.config import parse
 from daemon.files import MediaFiles
 from daemon.seals import Seals
-from daemon.store import StoreFull
+from daemon.store import StoreError, StoreFull
 from protocol.errors import RpcError
 
 from .inprocess import daemon_in
@@ -52,20 +52,24 @@ async def test_all_are_terminated_those_that_are_over_too(
 class FullStore:
     """A store that has no room for a while."""
 
-    def __init__(self, refusals: int) -> None:
+    def __init__(self, refusals: int, *, read_only: bool) -> None:
         self.refusals = refusals
+        self.read_only = read_only
         self.asked: list[float] = []
 
     async def write(self, _job: object) -> int:
         await trio.lowlevel.checkpoint()
         self.asked.append(trio.current_time())
         if len(self.asked) <= self.refusals:
-            raise StoreFull
+            raise StoreError("wasup.db: cannot be written: read-only") if self.read_only else StoreFull
         return 0
 
 
-async def test_on_a_full_disk_expiry_is_put_off(autojump_clock: trio.testing.MockClock) -> None:
-    store: Any = FullStore(refusals=2)
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_on_a_full_disk_expiry_is_put_off(
+    read_only: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    store: Any = FullStore(refusals=2, read_only=read_only)
     begun = trio.current_time()
     with trio.move_on_after(3.5 * main.EXPIRE_EVERY_S):
         await main._expire(lambda: parse("", {"HOME": "/nowhere"}), store)

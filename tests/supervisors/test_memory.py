@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from protocol.errors import RpcError
 from supervisors import memory
 from supervisors.launches import LOOK_AGAIN_S, Launches
 from supervisors.memory_watch import PATIENCE_S, PAUSE_S, PROBES, MemoryWatch
@@ -78,7 +79,7 @@ class Grown:
         self.life = self
         self.pid = 1
         self.journal = self
-        self.sending = False
+        self.sending: bool | RpcError = False
         self.alerts: list[str] = []
         self.ended: list[float] = []
 
@@ -86,6 +87,8 @@ class Grown:
         self.alerts.append(kind)
 
     async def is_sending(self) -> bool:
+        if isinstance(self.sending, RpcError):
+            raise self.sending
         return self.sending
 
     def end(self, _cause: str) -> None:
@@ -124,10 +127,11 @@ async def test_a_session_that_grows_is_restarted_when_it_is_quiet(
     nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("sending", [True, RpcError("STORE_FULL")], ids=["sending", "nobody knows"])
 async def test_one_that_never_is_quiet_is_restarted_all_the_same(
-    watched: Grown, nursery: trio.Nursery, autojump_clock: MockClock
+    sending: bool | RpcError, watched: Grown, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    watched.sending = True
+    watched.sending = sending
     await trio.sleep(PATIENCE_S)
     assert watched.ended == []
     await trio.sleep(15 * PROBES + 1)

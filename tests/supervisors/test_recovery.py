@@ -263,6 +263,14 @@ def test_an_outage_that_turns_out_to_be_a_ban_is_not_hammered() -> None:
     assert run.state.deadline == run.now + 900
 
 
+def test_a_ban_that_takes_the_connection_with_it_stays_a_ban() -> None:
+    run = connected().give(Lost("BANNED", "account_temporarily_banned"), Lost("NETWORK", "socket OPENING"))
+    assert (run.state.reason, run.state.deadline) == ("BANNED", run.now + 900)
+    run.until_deadline().give(Lost("NETWORK", "socket TIMEOUT"))
+    assert (run.state.reason, run.state.deadline) == ("BANNED", run.now + 900)
+    assert run.give(Lost("PROXYBLOCK")).state.reason == "PROXYBLOCK"
+
+
 def test_a_conflict_is_taken_back_on_schedule() -> None:
     run = connected().give(Lost("CONFLICT"))
     assert run.incidents == [Note("CONFLICT", None, "TAKEOVER")]

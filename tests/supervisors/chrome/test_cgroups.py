@@ -1,5 +1,6 @@
 """Control groups of browsers: by files that look like the kernel's, and by the kernel's own where we may."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -136,3 +137,19 @@ def test_the_limit_of_memory_holds_for_one_session_alone(own: Path) -> None:
     greedy = [sys.executable, "-c", "x = b'x' * 2**28"]
     assert subprocess.run(entering(one, greedy), check=False).returncode == -9
     assert subprocess.run(entering(two, greedy), check=False).returncode == 0
+
+
+async def test_a_group_whose_processes_do_not_go_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where there are no descriptors left to wait for them with."""
+
+    def none_left(_pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", none_left)
+    (tmp_path / "cgroup.procs").write_text("1\n")
+    with trio.move_on_after(0.01) as deadline:
+        await Cgroup(tmp_path).kill()
+    assert deadline.cancelled_caught
+    assert (tmp_path / "cgroup.kill").read_text() == "1"

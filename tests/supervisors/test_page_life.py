@@ -1,0 +1,68 @@
+"""The life of a page, with a tab that does as it is told."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+
+from supervisors.chrome.errors import CallTimeout, TargetCrashed
+from supervisors.machine import Broke, Event, Level, Mended
+from supervisors.page_life import PageLife
+from supervisors.settings import SupervisorSettings
+
+
+class LoopingTab:
+    """Its page answers nothing; ending what it does brings about what the test says."""
+
+    def __init__(self, outcome: Exception | None) -> None:
+        self.connection = self
+        self._outcome = outcome
+
+    async def call(self, _method: str, *, timeout_s: float) -> None:
+        """The browser itself answers."""
+
+    async def terminate_execution(self) -> None:
+        if self._outcome is not None:
+            raise self._outcome
+
+    async def evaluate(self, _expression: str, *, timeout_s: float) -> list[bool]:
+        return [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "out_of_memory", "told"),
+    [
+        (None, False, Mended()),
+        (TargetCrashed(), False, ("PAGE_CRASHED", Level.RELOAD)),
+        (TargetCrashed(), True, ("OUT_OF_MEMORY", Level.RELOAD)),
+        (CallTimeout("Runtime.terminateExecution", 5), False, ("PAGE_HUNG", Level.PAGE)),
+    ],
+)
+async def test_a_loop_that_cannot_be_ended_is_told_of_whatever_becomes_of_it(
+    outcome: Exception | None, out_of_memory: bool, told: object
+) -> None:
+    """A renderer that dies in its loop, of the memory that it takes: else nobody would ever look again."""
+    given: list[Event] = []
+
+    def give(event: Event) -> None:
+        given.append(event)
+        if event == Broke("PAGE_HUNG", "no answer", Level.LOOP):
+            page.end_loop()
+
+    session: Any = SimpleNamespace(
+        id="shop", journal=None, preferences=SimpleNamespace(device_name="wasup"), give=give
+    )
+    library: Any = SimpleNamespace(injection=lambda _name: "")
+    tab: Any = LoopingTab(outcome)
+
+    async def find_settings() -> SupervisorSettings:
+        raise AssertionError
+
+    page = PageLife(
+        session, find_settings, library, tab, loaded=trio.Event(), ran_out_of_memory=lambda: out_of_memory
+    )
+    await page._find_hung("no answer", 1)
+    last = given[-1]
+    assert len(given) == 2
+    assert ((last.cause, last.level) if isinstance(last, Broke) else last) == told
