@@ -4,6 +4,7 @@ The daemon is real, its Chrome too; WhatsApp is the simulator. They are shared b
 and examples, in processes of their own, so that these can be plain and blocking.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -41,6 +42,15 @@ while data := line.recv(65536):
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 """
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _end_with_us() -> None:
+    """Tell the kernel to end this process with the one that runs the tests, however that ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Shop:
@@ -91,7 +101,7 @@ class Shop:
         process = subprocess.Popen(
             command, cwd=self.checkout, env={**self.environment, **environment}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=_end_with_us,
         )  # fmt: skip
         assert process.stdout is not None
         try:
