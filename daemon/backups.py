@@ -18,6 +18,8 @@ from daemon.journal import now_ms
 from daemon.store import Store, StoreError, StoreFull
 
 _SCHEDULED = re.compile(r"scheduled-(\d{6,})-.*\.db", re.ASCII)
+_HALVES: Final = ("*.db.part", "*.tar.part", "*.tar.messages")
+"""What `daemon.store.copies` and `daemon.backup` write before a backup is whole."""
 _ANY: Final = "backed_up_at"
 _COPY: Final = "copied_at"
 _AGAIN_S: Final = 3600.0
@@ -41,7 +43,8 @@ class Backups:
         self._directory = directory
 
     async def load(self) -> None:
-        """Learn when the last ones were made."""
+        """Learn when the last ones were made; of those that a crash has cut short, nothing stays."""
+        await trio.to_thread.run_sync(self._remove_halves)
 
         def known(db: apsw.Connection) -> dict[str, int]:
             return dict(db.execute("SELECT name, value FROM meta WHERE name IN (?, ?)", (_ANY, _COPY)))
@@ -119,6 +122,13 @@ class Backups:
             for entry in entries
             if (named := _SCHEDULED.fullmatch(entry.name)) is not None
         )
+
+    def _remove_halves(self) -> None:
+        for pattern in _HALVES:
+            for path in self._directory.glob(pattern):
+                with suppress(OSError):
+                    path.unlink()
+                    _log.info("backup_removed", path=str(path))
 
     def _remove_old(self, keep: int) -> None:
         for _number, path in self._scheduled()[:-keep]:

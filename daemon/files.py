@@ -18,6 +18,7 @@ from protocol.errors import RpcError
 from supervisors.chrome.profile import make_private
 
 SEALED = ".sealed"
+_PART = ".part"
 
 _log = structlog.get_logger(__name__)
 
@@ -108,15 +109,47 @@ class MediaFiles:
         found = []
         for directory in ("media", "downloads"):
             for entry in (self._sessions_dir / session_id / directory).glob("*"):
-                name = entry.name.removesuffix(".part")
-                if name != entry.name:
-                    if entry.with_name(name) not in self._writing:
-                        entry.unlink(missing_ok=True)
+                if entry.suffix == _PART:
+                    self._remove_half(entry)
                     continue
                 with suppress(FileNotFoundError):
                     if _key_id(entry) != (key.id if key else None):
                         found.append(entry)
         return found
+
+    def waiting(self, session_id: str, before_s: float) -> set[str]:
+        """Return the ids of messages with a file that was written before a time (epoch seconds).
+
+        What was left half-written before it goes. To be called in a thread. Raises OSError.
+        """
+        found = set()
+        for entry in self._older(session_id, "media", before_s):
+            if entry.suffix == _PART:
+                self._remove_half(entry)
+            else:
+                found.add(entry.name.removesuffix(SEALED))
+        return found
+
+    def forget_downloads(self, session_id: str, before_s: float, *, halves: bool) -> None:
+        """Remove the files of messages that came before a time, or what was left half-written of them alone.
+
+        To be called in a thread. Raises OSError.
+        """
+        for entry in self._older(session_id, "downloads", before_s):
+            if entry.suffix == _PART:
+                self._remove_half(entry)
+            elif not halves:
+                _remove(entry)
+
+    def _older(self, session_id: str, directory: str, before_s: float) -> Iterator[Path]:
+        for entry in (self._sessions_dir / session_id / directory).glob("*"):
+            with suppress(FileNotFoundError):
+                if entry.stat().st_mtime < before_s:
+                    yield entry
+
+    def _remove_half(self, entry: Path) -> None:
+        if entry.with_name(entry.name.removesuffix(_PART)) not in self._writing:
+            _remove(entry)
 
     async def reseal(self, session_id: str, entry: Path) -> None:
         """Write a file that `unlike` found as the session wants it. Raises OSError.
@@ -129,7 +162,7 @@ class MediaFiles:
             return
         self._writing.add(path)
         try:
-            unfinished = path.with_name(path.name + ".part")
+            unfinished = path.with_name(path.name + _PART)
             await trio.to_thread.run_sync(
                 _write_unfinished, unfinished, _pieces(self._seals, path), path, key
             )
@@ -158,9 +191,16 @@ class StoredFile:
             pieces.close()
 
     def drop(self) -> None:
-        """Remove the file, if it is there."""
-        self._path.unlink(missing_ok=True)
-        self._path.with_name(self._path.name + SEALED).unlink(missing_ok=True)
+        """Remove the file, if it is there; one that cannot be removed is left, and the log says so."""
+        for path in (self._path, self._path.with_name(self._path.name + SEALED)):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.error("file_not_removed", path=str(path), error=error.strerror)
 
 
 def _name(path: Path, key: Key | None) -> Path:
@@ -208,7 +248,7 @@ def _key_id(entry: Path) -> bytes | None:
 
 def _write(path: Path, data: Iterator[bytes], key: Key | None) -> None:
     """Write a file that is there whole or not at all."""
-    unfinished = path.with_name(path.name + ".part")
+    unfinished = path.with_name(path.name + _PART)
     make_private(path.parent)
     _write_unfinished(unfinished, data, path, key)
     unfinished.rename(_name(path, key))

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from importlib.metadata import version
 
@@ -15,6 +15,7 @@ from daemon import config as configuration
 from daemon import keyfile, listener, logs
 from daemon.backups import Backups
 from daemon.config import Config
+from daemon.expiry import keep_expiring
 from daemon.figures import Disk
 from daemon.files import MediaFiles
 from daemon.fresh import start_fresh
@@ -27,8 +28,8 @@ from daemon.resealing import Resealing
 from daemon.seals import Seals
 from daemon.server import Server
 from daemon.service import Service, journal_of
-from daemon.store import Pending, Store, StoreError, messages, open_store, sessions
-from daemon.store.events import append_event, expire
+from daemon.store import Pending, Store, StoreError, open_store, sessions
+from daemon.store.events import append_event
 from daemon.systemd import Notifier
 from daemon.tallies import Tallies
 from daemon.webhooks.hooks import Webhooks
@@ -44,11 +45,9 @@ _log = structlog.get_logger(__name__)
 # How long sessions may take to close: the browsers' own politeness, and then some.
 STOP_SESSIONS_S = 20.0
 STOP_CLIENTS_S = 2.0
-EXPIRE_EVERY_S = 3600.0
 # How long clients wait for the first records, which a full disk does not take.
 RESTORE_S = 5.0
 _HOUR_S = 3600.0
-_DAY_MS = 86_400_000
 
 
 async def run(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -136,7 +135,7 @@ async def _serve(
             await start_fresh(service)
         await _restore(service)
         nursery.start_soon(_look_for_browser, fleet)
-        nursery.start_soon(_expire, lambda: service.config, store)
+        nursery.start_soon(keep_expiring, lambda: service.config, store, files)
         nursery.start_soon(resealing.run)
         nursery.start_soon(_back_up, service)
         if config.metrics.listen:
@@ -262,25 +261,6 @@ async def _look_for_browser(fleet: Fleet) -> None:
         await fleet.find_workplace()
     except BrowserUnavailable as error:
         _log.warning("browser_unavailable", reason=error.reason, action=error.action)
-
-
-async def _expire(config: Callable[[], Config], store: Store) -> None:
-    """Drop what is not to be kept: old events, and what sessions without history said a day ago.
-
-    Sessions, logins and everything else that was said are kept for ever.
-    """
-    while True:
-        now, retain_days = now_ms(), config().events.retain_days
-        try:
-            if retain_days:
-                before_ms = now - retain_days * _DAY_MS
-                while await store.write(partial(expire, before_ms=before_ms)):
-                    pass
-            while await store.write(partial(messages.forget, before_ms=now - _DAY_MS)):
-                pass
-        except (RpcError, StoreError) as error:  # a full disk, or one that is read-only: another time
-            _log.warning("expiry_put_off", error=str(error))
-        await trio.sleep(EXPIRE_EVERY_S)
 
 
 def _status(fleet: Fleet) -> str:

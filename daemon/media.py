@@ -10,15 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
-import structlog
 import trio
 
 from protocol.errors import RpcError
 from protocol.models import MediaContent
-
-SEALED = ".sealed"
-
-_log = structlog.get_logger(__name__)
 
 # What a kind is taken for where neither the client nor the file's name says more.
 _USUAL = {

@@ -18,7 +18,8 @@ from daemon.store import Store, StoreError, sealing
 from protocol.errors import RpcError
 
 _AGAIN_S: Final = 60.0
-"""When what a full disk or an unreadable file has stopped is tried again."""
+"""When what a full disk or an unreadable file has stopped is tried again; each time twice as late."""
+_LATEST_AGAIN_S: Final = 3600.0
 
 _log = structlog.get_logger(__name__)
 
@@ -67,12 +68,14 @@ class Resealing:
         while True:
             with trio.move_on_after(pause_s or float("inf")):
                 await self._wake.wait()
+                pause_s = 0.0
             self._wake = trio.Event()
             try:
-                pause_s = 0.0 if await self._go_through() else _AGAIN_S
+                done = await self._go_through()
             except (RpcError, StoreError, OSError) as error:
                 _log.warning("resealing_put_off", error=str(error))
-                pause_s = _AGAIN_S
+                done = False
+            pause_s = 0.0 if done else min(_LATEST_AGAIN_S, 2 * pause_s or _AGAIN_S)
 
     async def _go_through(self) -> bool:
         """Bring everything to what is wanted; return whether that is done, but for what has changed since."""

@@ -32,6 +32,9 @@ from protocol.jsonrpc import (
 )
 from supervisors.faults import reached
 
+MOST_SUBSCRIPTIONS: Final = 1000
+"""Of one connection: each costs a task, and a look at every commit."""
+
 _LARGE_REPLY_BYTES: Final = 2**20
 """A reply from here on waits for room in the send queue: a few of them would fill any."""
 
@@ -99,7 +102,16 @@ class Connection:
         self._outgoing.flush()
 
     def open_subscription(self) -> tuple[int, trio.CancelScope]:
-        """Number a subscription; its pump runs in the scope, which is cancelled when it is to end."""
+        """Number a subscription; its pump runs in the scope, which is cancelled when it is to end.
+
+        Raises INVALID_PARAMS where the connection has as many as it may.
+        """
+        if len(self._subscriptions) >= MOST_SUBSCRIPTIONS:
+            raise RpcError(
+                "INVALID_PARAMS",
+                f"The connection has {MOST_SUBSCRIPTIONS} subscriptions",
+                action="Name several sessions in one, or end some with events.unsubscribe.",
+            )
         self._last_subscription += 1
         scope = self._subscriptions[self._last_subscription] = trio.CancelScope()
         return self._last_subscription, scope

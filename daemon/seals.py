@@ -32,6 +32,7 @@ CHUNK_BYTES: Final = 768 * 1024
 _NONCE_BYTES: Final = 12
 _SALT_BYTES: Final = 32
 _TAG_BYTES: Final = 16
+_MOST_TOLD: Final = 1000
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Seals:
 
     def __init__(self, keys: Sequence[Key] = ()) -> None:
         self.keys = tuple(keys)
+        self._told: set[tuple[object, ...]] = set()
 
     @property
     def first(self) -> Key | None:
@@ -130,11 +132,17 @@ class Seals:
             table, session_id, row, sealed = given
             content = self.open(_place(table, session_id, row), sealed)
             if content is None:
-                _log.error("content_unreadable", session_id=session_id, table=table, row=row)
+                self._tell_once(table, session_id, row)
             return content or b""
 
         db.create_scalar_function("seal", seal, 4)
         db.create_scalar_function("unseal", unseal, 4)
+
+    def _tell_once(self, table: str, session_id: str, row: int) -> None:
+        """Log what cannot be opened; once, for it is read again and again."""
+        if (table, row) not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add((table, row))
+            _log.error("content_unreadable", session_id=session_id, table=table, row=row)
 
 
 def _place(table: str, session_id: str, row: int) -> bytes:

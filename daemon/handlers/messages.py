@@ -77,13 +77,16 @@ async def _accept(
     """Accept a message, its file first: what is accepted can be sent, whatever dies."""
     if file is not None:
         await service.files.keep(session_id, message_id, file.data)
-    is_new = False
+    needed = False
     try:
         reached("send.taken")
-        row, is_new = await service.store.write(accept)
+        row, needed = await service.store.write(accept)
         reached("send.committed")
+    except trio.Cancelled:
+        needed = True  # it may be accepted all the same; where it is not, `daemon.expiry` finds the file
+        raise
     finally:
-        if file is not None and not is_new:
+        if file is not None and not needed:
             service.files.drop(session_id, message_id)
     return row
 

@@ -24,6 +24,11 @@ _CALL_S: Final = 60.0
 _MOST_FILE_BYTES: Final = 16 * 2**20
 """A picture or a video crosses in one piece."""
 
+_UNUSABLE: Final = (
+    msgspec.ValidationError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+)  # fmt: skip
+"""What it raises to look into an answer that is none."""
+
 _INVITE: Final = "https://chat.whatsapp.com/"
 
 
@@ -64,7 +69,7 @@ async def _act(name: str, service: Service, _call: Call, params: Any) -> Any:
     answer = await page.ask("act", argument, timeout_s=_CALL_S, once=name in ONCE)
     try:
         return action.answer(answer)
-    except (msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError):
+    except _UNUSABLE:
         code = "OUTCOME_UNKNOWN" if name in ONCE else "PAGE_ERROR"
         raise RpcError(code, "The page gave no usable answer") from None
 

@@ -1,6 +1,7 @@
 """webhook.*: where events are POSTed to."""
 
 import secrets
+from typing import Final
 
 import apsw
 
@@ -28,6 +29,9 @@ from protocol.models import (
 )
 from protocol.times import rfc3339
 
+MOST_OF_A_SESSION: Final = 100
+"""How many webhooks webhook.create makes for a session: each costs a task, and requests for every event."""
+
 
 async def create(service: Service, call: Call, params: WebhookCreateParams) -> Webhook:
     if params.session_id is None and call.peer.role != "admin":
@@ -53,6 +57,12 @@ async def create(service: Service, call: Call, params: WebhookCreateParams) -> W
     def job(db: apsw.Connection) -> None:
         if hook.session_id is not None:
             sessions.get(db, hook.session_id)
+            if table.count(db, hook.session_id) >= MOST_OF_A_SESSION:
+                raise RpcError(
+                    "INVALID_PARAMS",
+                    f"The session has {MOST_OF_A_SESSION} webhooks",
+                    action="Delete some of them with webhook.delete.",
+                )
         table.insert(db, hook)
 
     async def carry_out() -> Webhook:

@@ -6,7 +6,9 @@ whoever asked on behalf of a client passes it on as it is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import apsw
 
 from protocol.errors import RpcError
 
@@ -14,7 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["KeyMissing", "StoreClosed", "StoreError", "StoreFull"]
+__all__ = ["DAMAGED", "TROUBLE", "KeyMissing", "StoreClosed", "StoreError", "StoreFull"]
+
+DAMAGED: Final = (apsw.CorruptError, apsw.NotADBError)
+# The disk's or the machine's fault, not the job's: the transaction is over, a later attempt may succeed.
+TROUBLE: Final = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.BusyError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.NoMemError,
+    apsw.ProtocolError,
+)
 
 
 class StoreError(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 import attrs
 import trio
@@ -94,7 +95,7 @@ class EventLog:
     ) -> None:
         self._read = read
         self._ring = Ring(0, ring_events)
-        self._open: set[Subscription] = set()
+        self._open: WeakSet[Subscription] = WeakSet()  # one may never come to be used, and so never be closed
         self._waiting: set[Subscription] = set()
         self._closed = False
         self.oldest = 1
@@ -174,7 +175,7 @@ class EventLog:
     @property
     def lag(self) -> int:
         """How many events the slowest subscription has still to take."""
-        return max((self.latest - each.cursor for each in self._open - self._waiting), default=0)
+        return max((self.latest - each.cursor for each in set(self._open) - self._waiting), default=0)
 
     def close(self) -> None:
         """End every subscription: what it has not taken yet stays in the log."""

@@ -17,7 +17,7 @@ from .records import MESSAGE_COLUMNS, MessageRow, message_row, to_json
 from .sealing import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     import apsw
 
@@ -36,6 +36,7 @@ __all__ = [
     "resolve_key",
     "retry",
     "take",
+    "unsent",
     "unsettled",
 ]
 
@@ -113,6 +114,17 @@ def _hold_back(db: apsw.Connection, session_id: str, at_ms: int, rate_per_minute
     if first is not None:
         wait_s = min(60.0, max(0.001, (first + 60_000 - at_ms) / 1000))
         raise RpcError("RATE_LIMITED", limit=rate_per_minute, retryAfter=round(wait_s, 3))
+
+
+def unsent(db: apsw.Connection, session_id: str, ids: Collection[str]) -> set[str]:
+    """Return those of the messages with these ids that wait to be sent, or may be told to be sent again."""
+    rows = db.execute(
+        """SELECT id FROM messages WHERE session_id = ? AND direction = 'out' AND origin = 'api'
+           AND id IN (SELECT value FROM json_each(?))
+           AND status IN ('queued', 'sending', 'failed', 'cancelled')""",
+        (session_id, to_json(sorted(ids))),
+    )
+    return {found for (found,) in rows}
 
 
 def queue_length(db: apsw.Connection, session_id: str) -> int:

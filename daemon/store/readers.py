@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import apsw
 import trio
 
-from .errors import StoreClosed, StoreError
+from .errors import DAMAGED, TROUBLE, StoreClosed, StoreError
 from .files import connect_reader
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Readers:
         try:
             db.execute("BEGIN")
             return query(db)
-        except (apsw.CorruptError, apsw.NotADBError, apsw.IOError) as error:
+        except (*TROUBLE, *DAMAGED) as error:
             raise StoreError(f"{self._path}: cannot be read: {error}") from error
         finally:
             if db.in_transaction:

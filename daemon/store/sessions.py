@@ -34,6 +34,7 @@ __all__ = [
     "delete",
     "deleted",
     "get",
+    "histories",
     "insert",
     "list_",
     "update",
@@ -148,6 +149,12 @@ def update(db: apsw.Connection, session_id: str, at_ms: int, **changes: Unpack[C
     if "settings" in changes:
         follow_settings(db, session_id, row.settings, at_ms)
     return row
+
+
+def histories(db: apsw.Connection) -> dict[str, bool]:
+    """Return every session's id, and whether what was said in it is kept (`messageHistory`)."""
+    rows = db.execute("SELECT id, settings ->> '$.visible.messageHistory' FROM sessions")
+    return {session_id: kept != 0 for session_id, kept in rows}
 
 
 def forget_login(db: apsw.Connection, session_id: str, at_ms: int) -> None:

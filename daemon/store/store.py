@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import apsw
@@ -15,7 +16,7 @@ import structlog
 import trio
 
 from .copies import copy_store
-from .errors import StoreError
+from .errors import StoreError, StoreFull
 from .files import NO_SEALS, FileLock, check_pages, connect_reader, connect_writer, keep_as_it_is, prepare
 from .log import RING_EVENTS, Committed, EventLog
 from .readers import Readers
@@ -109,11 +110,14 @@ class Store:
     async def write_anew(self) -> None:
         """Write the whole file anew: nothing that was overwritten or deleted is left in it, nor in its log.
 
-        Takes as much room again as the store, and in the temporary directory too. Writes wait meanwhile,
-        reads do not. Cancelled, the file is as it was. Raises `StoreFull`, `StoreError`.
+        Takes as much room again as the store, and in the temporary directory too; without that on its disk
+        it is not begun, for it would fill the disk before it failed. Writes wait meanwhile, reads do not.
+        Cancelled, the file is as it was. Raises `StoreFull`, `StoreError`.
         """
-        await self._writer.alone(_write_anew)
-        await trio.to_thread.run_sync(_empty_log, self.path)
+        size, free = await trio.to_thread.run_sync(self.sizes)
+        if free < 2 * size:
+            raise StoreFull
+        await self._writer.alone(partial(_write_anew, path=self.path))
 
 
 @asynccontextmanager
@@ -199,7 +203,7 @@ def _open(path: Path, background_bytes: int, seals: Seals) -> tuple[FileLock, ap
     return lock, db
 
 
-def _write_anew(db: apsw.Connection) -> None:
+def _write_anew(db: apsw.Connection, path: Path) -> None:
     db.pragma("temp_store", "FILE")  # the copy is as large as the store
     db.set_progress_handler(lambda: not _is_wanted(), 100_000)
     try:
@@ -209,6 +213,7 @@ def _write_anew(db: apsw.Connection) -> None:
     finally:
         db.set_progress_handler(None)
         db.pragma("temp_store", "MEMORY")
+    _empty_log(path)  # before anybody writes: it would wait for this, and this for it
 
 
 def _empty_log(path: Path) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Hook",
     "LaneRow",
     "State",
+    "count",
     "count_dead_letters",
     "dead_letter",
     "dead_letters",
@@ -220,6 +221,12 @@ def follow_config(
 def list_(db: apsw.Connection) -> list[Hook]:
     """Return every webhook, oldest first."""
     return [_hook(row) for row in db.execute(f"SELECT {_HOOK} FROM webhooks ORDER BY created_at, id")]  # noqa: S608
+
+
+def count(db: apsw.Connection, session_id: str) -> int:
+    """Return how many webhooks there are of a session's events alone."""
+    found: int = db.execute("SELECT count(*) FROM webhooks WHERE session_id = ?", (session_id,)).get
+    return found
 
 
 def get(db: apsw.Connection, hook_id: str) -> Hook:

@@ -22,7 +22,7 @@ import trio
 
 from supervisors.faults import reached
 
-from .errors import StoreClosed, StoreError, StoreFull
+from .errors import DAMAGED, TROUBLE, StoreClosed, StoreError, StoreFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,17 +37,6 @@ Outcome: TypeAlias = "outcome.Value[Any] | outcome.Error"
 
 _BATCH: Final = 512
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
-_DAMAGED: Final = (apsw.CorruptError, apsw.NotADBError)
-# The disk's or the machine's fault, not the job's: the transaction is over, a later attempt may succeed.
-_TROUBLE: Final = (
-    apsw.FullError,
-    apsw.IOError,
-    apsw.BusyError,
-    apsw.ReadOnlyError,
-    apsw.CantOpenError,
-    apsw.NoMemError,
-    apsw.ProtocolError,
-)
 
 
 class _Refused(Exception):
@@ -193,7 +182,7 @@ class Writer(Generic[Found]):
             raise StoreClosed
         try:
             await trio.to_thread.run_sync(work, self.db, limiter=self._limiter)
-        except _TROUBLE as error:
+        except (*TROUBLE, *DAMAGED) as error:  # of damage, the next transaction finds out
             if isinstance(error, apsw.FullError):
                 raise StoreFull from None
             raise StoreError(f"{self.path}: cannot be written: {error}") from error
@@ -289,7 +278,7 @@ class Writer(Generic[Found]):
             outcomes, found = await trio.to_thread.run_sync(
                 self._transact, list(batch), limiter=self._limiter
             )
-        except _DAMAGED as error:
+        except DAMAGED as error:
             self.damaged = True
             raise StoreError(
                 f"{self.path}: damaged: {error}. Stop the daemon and put a backup in its place."
@@ -310,7 +299,7 @@ class Writer(Generic[Found]):
             reached("store.committing")
             db.execute("COMMIT")
             reached("store.committed")
-        except _TROUBLE as error:
+        except TROUBLE as error:
             full = isinstance(error, apsw.FullError) or (
                 isinstance(error, apsw.IOError) and db.system_errno in _NO_ROOM
             )
@@ -367,7 +356,7 @@ def _attempt(db: apsw.Connection, job: Callable[[apsw.Connection], Any]) -> Outc
     db.execute("SAVEPOINT job")
     result: Outcome = outcome.capture(job, db)
     if isinstance(result, outcome.Error):
-        if isinstance(result.error, (*_TROUBLE, *_DAMAGED)):
+        if isinstance(result.error, (*TROUBLE, *DAMAGED)):
             raise result.error
         db.execute("ROLLBACK TO job")
     db.execute("RELEASE job")

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from daemon import config as configuration
 from daemon import keyfile, main
 from daemon.config import ConfigError
-from daemon.seals import Key
-from daemon.store import KeyMissing
+from daemon.resealing import Resealing
+from daemon.seals import Key, Seals
+from daemon.store import KeyMissing, StoreError
 from protocol.client.aio import Client, connect
 from protocol.errors import RpcError
 from supervisors.launches import Turn
@@ -341,3 +343,29 @@ async def test_what_cannot_be_decrypted_is_not_sent(tmp_path: Path) -> None:
         (failed,) = listed["messages"]
         assert failed["details"] == {"unreadable": True}
         assert failed["error"]["message"] == "What it says cannot be decrypted"
+
+
+async def test_what_stays_unreadable_is_tried_ever_less_often(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing: Any = None
+    resealing = Resealing(nothing, Seals(), nothing)
+    tried: list[float] = []
+
+    async def in_vain() -> bool:
+        await trio.lowlevel.checkpoint()
+        tried.append(trio.current_time() / 60)
+        if len(tried) == 2:
+            raise StoreError("a bad sector")
+        return False
+
+    monkeypatch.setattr(resealing, "_go_through", in_vain)
+    begun = trio.current_time() / 60
+    resealing.wake()
+    with trio.move_on_after(240 * 60):
+        await resealing.run()
+    assert [round(at - begun) for at in tried] == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    resealing.wake()  # the keys have changed, say
+    with trio.move_on_after(90):
+        await resealing.run()
+    assert len(tried) == 11

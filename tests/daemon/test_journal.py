@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -10,9 +10,10 @@ import trio
 from daemon.files import MediaFiles
 from daemon.journal import StoreJournal
 from daemon.seals import Seals
-from daemon.store import open_store, outbox, sessions
+from daemon.store import StoreError, open_store, outbox, sessions
 from daemon.store.messages import Content
 from daemon.tallies import Tallies
+from protocol.errors import RpcError
 from protocol.models import Media
 from supervisors.whatsapp.news import Acked, PageMessage
 
@@ -63,3 +64,19 @@ async def test_a_file_is_kept_until_the_acknowledgment_is_on_the_disk(tmp_path: 
             assert files.path("one", "3EB0").read_bytes() == b"hello"
             assert len(await anext(events)) == 1
         assert not files.path("one", "3EB0").exists()
+
+
+async def test_what_the_disk_refuses_is_a_refusal_for_supervisors_too(tmp_path: Path) -> None:
+    """They know nothing of the store: its own error would end what asked for it, at worst the daemon."""
+
+    class Bad:
+        async def read(self, _query: object) -> None:
+            raise StoreError("a bad sector")
+
+        write = read
+
+    bad: Any = Bad()
+    journal = StoreJournal(bad, MediaFiles(tmp_path, Seals()), "one", {}, lambda: 5, Tallies())
+    for question in (journal.next_due(), journal.take(1), journal.unsettled(), journal.is_sending()):
+        with pytest.raises(RpcError, match="a bad sector"):
+            await question

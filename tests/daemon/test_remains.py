@@ -2,19 +2,27 @@
 
 import errno
 import os
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import apsw
 import pytest
+import structlog
 import trio
 import trio.testing
 
-from daemon import main
+from daemon import expiry
 from daemon.config import parse
 from daemon.files import MediaFiles
+from daemon.handlers import messages as handler
+from daemon.media import TakenFile
 from daemon.seals import Seals
-from daemon.store import StoreError, StoreFull
+from daemon.store import Store, StoreError, StoreFull, messages, open_store, outbox, sessions
+from daemon.store.messages import Content
 from protocol.errors import RpcError
+from protocol.models import MessageError, SessionSettings, StoredSettings
 
 from .inprocess import daemon_in
 
@@ -50,30 +58,35 @@ async def test_all_are_terminated_those_that_are_over_too(
 
 
 class FullStore:
-    """A store that has no room for a while."""
+    """A store that has no room for a while, or another trouble."""
 
-    def __init__(self, refusals: int, *, read_only: bool) -> None:
+    def __init__(self, refusals: int, refusal: Exception) -> None:
         self.refusals = refusals
-        self.read_only = read_only
+        self.refusal = refusal
         self.asked: list[float] = []
 
     async def write(self, _job: object) -> int:
         await trio.lowlevel.checkpoint()
         self.asked.append(trio.current_time())
         if len(self.asked) <= self.refusals:
-            raise StoreError("wasup.db: cannot be written: read-only") if self.read_only else StoreFull
+            raise self.refusal
         return 0
 
+    async def read(self, _query: object) -> dict[str, bool]:
+        return {}
 
-@pytest.mark.parametrize("read_only", [False, True])
-async def test_on_a_full_disk_expiry_is_put_off(
-    read_only: bool, autojump_clock: trio.testing.MockClock
+
+@pytest.mark.parametrize("refusal", [StoreFull(), StoreError("a bad sector")], ids=["full", "bad"])
+async def test_on_a_disk_that_refuses_expiry_is_put_off(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path, refusal: Exception
 ) -> None:
-    store: Any = FullStore(refusals=2, read_only=read_only)
+    store: Any = FullStore(refusals=2, refusal=refusal)
     begun = trio.current_time()
-    with trio.move_on_after(3.5 * main.EXPIRE_EVERY_S):
-        await main._expire(lambda: parse("", {"HOME": "/nowhere"}), store)
-    hours = [round((at - begun) / main.EXPIRE_EVERY_S) for at in store.asked]
+    with trio.move_on_after(3.5 * expiry.EVERY_S):
+        await expiry.keep_expiring(
+            lambda: parse("", {"HOME": "/nowhere"}), store, MediaFiles(tmp_path, Seals())
+        )
+    hours = [round((at - begun) / expiry.EVERY_S) for at in store.asked]
     assert hours == [0, 1, 2, 2, 3, 3]  # events, then messages, as soon as there is room
 
 
@@ -101,3 +114,91 @@ async def test_a_file_is_there_whole_or_not_at_all(
     await keep(b"all of it")
     (written,) = (each for each in tmp_path.rglob("*") if each.is_file())
     assert written.read_bytes() == b"all of it"
+
+
+NOW_S = 1_800_000_000
+HOUR_S = 3600
+
+
+async def with_sessions(store: Store) -> None:
+    """One that keeps what was said, one that forgets it; each with messages that wait, failed, have left."""
+
+    def job(db: apsw.Connection) -> None:
+        for name, kept in (("keeps", True), ("forgets", False)):
+            settings = StoredSettings(visible=SessionSettings(message_history=kept))
+            sessions.insert(db, id=name, name=name, at_ms=1, settings=settings)
+            for number, id_ in enumerate(("WAITS", "FAILED", "LEFT")):
+                outbox.enqueue(db, name, Content(type="image"), id=id_, chat_id=f"{number}@c.us", at_ms=1)
+            outbox.fail(db, name, "FAILED", MessageError(code="PAGE_ERROR", message="no"), 1)
+            messages.ack(db, name, "LEFT", "sent", 1)
+
+    await store.write(job)
+
+
+async def test_files_that_a_crash_left_and_those_of_forgotten_messages_go(tmp_path: Path) -> None:
+    files = MediaFiles(tmp_path, Seals())
+    aged = {"WAITS": 48, "FAILED": 48, "LEFT": 2, "NEVER": 2, "JUST": 0, "WAITS.part": 2, "JUST.part": 0}
+    came = {"old": 25, "new": 23, "old.part": 25, "new.part": 0}
+    async with open_store(tmp_path / "wasup.db") as store:
+        await with_sessions(store)
+        for session in ("keeps", "forgets"):
+            for directory, ages in (("media", aged), ("downloads", came)):
+                for name, hours in ages.items():
+                    file = tmp_path / session / directory / name
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_text("what was said")
+                    os.utime(file, (NOW_S - hours * HOUR_S, NOW_S - hours * HOUR_S))
+        await expiry.drop_files(store, files, NOW_S * 1000)
+        left = {
+            f"{file.parent.parent.name} {file.name}"
+            for directory in ("media", "downloads")
+            for file in tmp_path.glob(f"*/{directory}/*")
+        }
+        waiting = ("WAITS", "FAILED", "JUST", "JUST.part")
+        assert left == {f"keeps {name}" for name in (*waiting, "old", "new", "new.part")} | {
+            f"forgets {name}" for name in (*waiting, "new", "new.part")
+        }
+
+
+async def test_an_acceptance_that_was_cut_short_keeps_the_file_of_what_is_accepted(tmp_path: Path) -> None:
+    """As when the client is gone, or the daemon stops, while the disk is slow."""
+    files = MediaFiles(tmp_path, Seals())
+    file = TakenFile(data=b"picture", mimetype="image/png", filename="a.png")
+    async with open_store(tmp_path / "wasup.db") as store:
+        await with_sessions(store)
+        service: Any = SimpleNamespace(files=files, store=store)
+        committing, go_on = trio.Event(), threading.Event()
+
+        def accept(db: apsw.Connection) -> tuple[Any, bool]:
+            trio.from_thread.run_sync(committing.set)
+            assert go_on.wait(10)
+            return outbox.enqueue(db, "keeps", Content(type="image"), id="NEW", chat_id="9@c.us", at_ms=1)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(handler._accept, service, "keeps", "NEW", file, accept)
+            await committing.wait()
+            nursery.cancel_scope.cancel()
+        go_on.set()
+        row = await store.write(lambda db: messages.get(db, "keeps", "NEW"))
+        async with files.outgoing("keeps", row.id).open() as read:
+            assert await read() == b"picture"
+
+
+async def test_a_file_that_cannot_be_removed_is_told_and_no_more(tmp_path: Path) -> None:
+    """It is removed when an acknowledgment has been written, by the store's own task."""
+    files = MediaFiles(tmp_path, Seals())
+    files.path("shop", "3EB0").mkdir(parents=True)
+    with structlog.testing.capture_logs() as lines:
+        files.drop("shop", "3EB0")
+    assert [(line["event"], line["error"]) for line in lines] == [("file_not_removed", "Is a directory")]
+
+
+async def test_of_backups_that_a_crash_cut_short_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "state" / "backups"
+    directory.mkdir(parents=True)
+    for name in ("shop-1.tar.messages", "shop-1.tar.part", "wasup-1.db.part", "shop-0.tar.gz", "wasup-0.db"):
+        (directory / name).write_text("what was said")
+    async with daemon_in(tmp_path, monkeypatch):
+        assert {file.name for file in directory.iterdir()} == {"shop-0.tar.gz", "wasup-0.db"}

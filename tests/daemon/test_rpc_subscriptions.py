@@ -69,3 +69,17 @@ async def test_a_subscription_that_fails_ends_the_connection(daemon: Served) -> 
             assert "result" in await client.call("events.subscribe", after=13)
             assert await client.rest() == b""
     assert [line["event"] for line in lines] == ["notifications_failed"]
+
+
+async def test_a_connection_has_only_so_many_subscriptions(
+    daemon: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.rpc.MOST_SUBSCRIPTIONS", 2)
+    async with daemon.connect() as client, daemon.connect() as other:
+        for number in (1, 2):
+            assert (await client.call("events.subscribe"))["result"] == {"subscription": number}
+        refused = (await client.call("events.subscribe"))["error"]["data"]
+        assert (refused["code"], "unsubscribe" in refused["details"]["action"]) == ("INVALID_PARAMS", True)
+        assert "result" in await other.call("events.subscribe")
+        assert (await client.call("events.unsubscribe", subscription=1))["result"] is True
+        assert (await client.call("events.subscribe"))["result"] == {"subscription": 3}

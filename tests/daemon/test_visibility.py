@@ -226,3 +226,18 @@ async def test_who_loses_the_role_is_told_nothing_more(daemon: Daemon) -> None:
         with trio.move_on_after(0):
             async for event in followed:
                 raise AssertionError(event)
+
+
+async def test_a_session_has_only_so_many_webhooks(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.handlers.webhooks.MOST_OF_A_SESSION", 2)
+    async with daemon.as_user(OWNER) as owner:
+        for session_id in ("one", "two"):
+            await owner.call("session.create", name=session_id, id=session_id)
+        hooks = [
+            await owner.call("webhook.create", url="http://127.0.0.1:9/", sessionId="one") for _ in range(2)
+        ]
+        told = await refused(owner, "webhook.create", url="http://127.0.0.1:9/", sessionId="one")
+        assert (told.code, "webhook.delete" in told.details["action"]) == ("INVALID_PARAMS", True)
+        await owner.call("webhook.create", url="http://127.0.0.1:9/", sessionId="two")
+        await owner.call("webhook.delete", webhookId=hooks[0]["id"])
+        await owner.call("webhook.create", url="http://127.0.0.1:9/", sessionId="one")

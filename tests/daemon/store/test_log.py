@@ -329,3 +329,11 @@ async def test_a_page_may_be_ahead_of_what_is_published() -> None:
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
     assert told == [6]
+
+
+async def test_a_subscription_that_never_came_to_be_used_is_not_kept(store: Store) -> None:
+    """As of a client that is gone before its answer: nobody would close it."""
+    subscription = store.log.subscribe()
+    assert (store.log.readers, subscription.cursor) == (1, 0)
+    del subscription
+    assert store.log.readers == 0

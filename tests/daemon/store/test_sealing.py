@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.seals import Key, Seals
 from daemon.store import KeyMissing, StoreError, message_record, open_store, outbox, sealing, sessions
@@ -16,9 +19,8 @@ from protocol.errors import RpcError
 from protocol.models import Media, SessionSettings, StoredSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    import apsw
 
     from daemon.store import Store
 
@@ -224,3 +226,45 @@ async def test_rows_that_were_swapped_or_damaged_say_nothing(path: Path, seals: 
         assert before == await store.read(
             lambda db: db.execute("SELECT sealed FROM messages WHERE id = 'Q'").get
         )
+
+
+async def test_what_cannot_be_opened_is_told_once(path: Path, seals: Seals) -> None:
+    async with open_store(path, seals=seals) as store:
+        await fill(store)
+        await store.write(lambda db: db.execute("UPDATE messages SET sealed = zeroblob(99)").fetchall())
+        with capture_logs() as lines:
+            for _ in range(3):
+                rows, _following = await store.read(lambda db: table.list_(db, S))
+        assert sum(line["event"] == "content_unreadable" for line in lines) == len(rows) == 2
+
+
+async def test_the_file_is_not_written_anew_where_that_would_fill_the_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(path) as store:
+        await fill(store, sealed=False)
+        size, _ = store.sizes()
+        before = path.read_bytes()
+        monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=2 * size - 1))
+        with pytest.raises(RpcError, match="STORE_FULL"):
+            await store.write_anew()
+        assert path.read_bytes() == before
+        monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=2 * size))
+        await store.write_anew()
+
+
+async def test_damage_or_a_locked_file_is_no_foreign_error(path: Path) -> None:
+    """Whoever reads, or has the file written anew, is ready for `StoreError`, not for what SQLite raises."""
+
+    def raising(error: Exception) -> Callable[[object], None]:
+        def work(_db: object) -> None:
+            raise error
+
+        return work
+
+    async with open_store(path) as store:
+        for error in (apsw.CorruptError("damaged"), apsw.BusyError("locked"), apsw.CantOpenError("no fds")):
+            with pytest.raises(StoreError):
+                await store.read(raising(error))
+            with pytest.raises(StoreError):
+                await store._writer.alone(raising(error))

@@ -13,7 +13,7 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
-from daemon.store import StoreClosed, StoreFull, open_store
+from daemon.store import StoreClosed, StoreError, StoreFull, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -176,7 +176,7 @@ async def test_readers_see_one_state(notes: Store) -> None:
 
 
 async def test_readers_cannot_write(notes: Store) -> None:
-    with pytest.raises(apsw.ReadOnlyError):
+    with pytest.raises(StoreError, match="readonly"):
         await notes.read(note("a"))
 
 
