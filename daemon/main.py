@@ -128,6 +128,7 @@ async def _serve(
         await nursery.start(_take_signals, service, notifier)
         _log.info("startup_cleanup_began", sessions_dir=str(config.state_dir / "sessions"))
         _log.info("startup_cleanup_ended", orphans_killed=await fleet.end_orphans())
+        await _end_deletions(service)
         await fleet.empty_trash()
         _log_event(store, "daemon.started")
         resealing.begin()
@@ -159,6 +160,17 @@ async def _serve(
             _log.warning("sessions_not_stopped_in_time", seconds=STOP_SESSIONS_S)
         await server.stop(STOP_CLIENTS_S)
         nursery.cancel_scope.cancel()
+
+
+async def _end_deletions(service: Service) -> None:
+    """Remove the files of sessions whose deletion a crash has cut short: there are logins among them."""
+    for session_id in await service.store.read(sessions.with_files):
+        try:
+            await service.fleet.remove_files(session_id)
+        except OSError as error:
+            _log.error("session_not_removed", session_id=session_id, error=str(error))
+        else:
+            service.store.record(partial(sessions.files_removed, session_id=session_id))
 
 
 async def _restore(service: Service) -> None:

@@ -365,6 +365,7 @@ async def remove(service: Service, session_id: str) -> None:
     service.names.pop(session_id, None)
     service.files.seal(session_id, False)
     await service.fleet.remove_files(session_id)
+    service.store.record(lambda db: table.files_removed(db, session_id))
 
 
 async def _get(service: Service, session_id: str) -> Session:

@@ -33,11 +33,13 @@ __all__ = [
     "count",
     "delete",
     "deleted",
+    "files_removed",
     "get",
     "histories",
     "insert",
     "list_",
     "update",
+    "with_files",
 ]
 
 
@@ -56,6 +58,9 @@ class Changes(TypedDict, total=False):
     settings: StoredSettings
     restarts: Sequence[int]
 
+
+_FILES_OF: Final = "files_of:"
+"""How `meta` calls a session that was deleted, and whose files were not yet."""
 
 _JSON: Final = ("connection_info", "settings", "restarts")
 
@@ -178,12 +183,14 @@ def delete(db: apsw.Connection, session_id: str, at_ms: int) -> tuple[int, Sessi
 
     A message's event would have nothing left to tell, and its snapshot still names the chat. So a client that
     comes back later finds `session.deleted` where they were. Its lists go on to say who may read what stays.
+    Its files are left to the caller; `with_files` has it until `files_removed`.
     Returns the seq of `session.deleted`, and the settings that it had. Raises SESSION_NOT_FOUND.
     """
     row = get(db, session_id)
     db.execute("DELETE FROM events WHERE session_id = ? AND message IS NOT NULL", (session_id,))
     db.execute("DELETE FROM messages WHERE session_id = ?", (session_id,))
     db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (? || ?, 1)", (_FILES_OF, session_id))
     data = SessionData(name=row.name)
     seq = append_event(db, type="session.deleted", session_id=session_id, at_ms=at_ms, data=data)
     settings = row.settings.visible
@@ -193,6 +200,22 @@ def delete(db: apsw.Connection, session_id: str, at_ms: int) -> tuple[int, Sessi
             (seq, session_id, to_json(settings)),
         )
     return seq, settings
+
+
+def with_files(db: apsw.Connection) -> list[str]:
+    """Return the ids of deleted sessions whose files may still be there: a crash came between."""
+    rows = db.execute(
+        """SELECT substr(name, length(?1) + 1) FROM meta
+           WHERE substr(name, 1, length(?1)) = ?1
+             AND substr(name, length(?1) + 1) NOT IN (SELECT id FROM sessions)""",
+        (_FILES_OF,),
+    )
+    return [session_id for (session_id,) in rows]
+
+
+def files_removed(db: apsw.Connection, session_id: str) -> None:
+    """Note that nothing is left of a deleted session on the disk."""
+    db.execute("DELETE FROM meta WHERE name = ? || ?", (_FILES_OF, session_id))
 
 
 def deleted(db: apsw.Connection) -> list[tuple[str, int, SessionSettings]]:

@@ -57,6 +57,36 @@ async def test_all_are_terminated_those_that_are_over_too(
         assert (await client.call("session.start", sessionId="never", wait=True))["status"] == "connected"
 
 
+async def test_a_deletion_that_a_crash_cut_short_is_ended_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session is gone from the store then, and its login would stay for ever."""
+    kept = tmp_path / "state" / "sessions" / "unknown" / "profile" / "Cookies"  # of a store that was put back
+
+    async def cut_short(_fleet: object, _session_id: str) -> None:
+        raise OSError(errno.EIO, "as if killed here")
+
+    async with daemon_in(tmp_path, monkeypatch) as daemon, daemon.as_user(0) as client:
+        for session_id in ("shop", "again"):
+            await client.call("session.create", name=session_id, id=session_id)
+            login = tmp_path / "state" / "sessions" / session_id / "profile" / "Cookies"
+            login.parent.mkdir(parents=True, exist_ok=True)
+            login.write_text("whose?")
+        kept.parent.mkdir(parents=True)
+        kept.write_text("whose?")
+        with monkeypatch.context() as patched, structlog.testing.capture_logs():
+            patched.setattr("supervisors.fleet.Fleet.remove_files", cut_short)
+            for session_id in ("shop", "again"):
+                with pytest.raises(RpcError, match="INTERNAL_ERROR"):
+                    await client.call("session.delete", sessionId=session_id, backup=False)
+        await client.call("session.create", name="Again", id="again")
+        login.parent.mkdir(parents=True, exist_ok=True)
+        login.write_text("mine")
+    async with daemon_in(tmp_path, monkeypatch):
+        assert {file.name for file in kept.parents[2].iterdir()} - {".removed"} == {"again", "unknown"}
+        assert (login.read_text(), kept.exists()) == ("mine", True)
+
+
 class FullStore:
     """A store that has no room for a while, or another trouble."""
 
