@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -98,6 +98,10 @@ class Sessions:
         for name in names:
             ask(self.socket, "session.create", {"name": name, "id": name})
 
+    def browser(self, name: str) -> psutil.Process:
+        """Return the main process of its browser."""
+        return psutil.Process(ask(self.socket, "session.get", {"sessionId": name})["process"]["pid"])
+
     def link(self, name: str, phone: str, control: Simulator) -> None:
         """Make a session, start it, and have a phone scan its code."""
         self.create(name)
@@ -109,10 +113,16 @@ class Sessions:
 
 
 @contextmanager
-def sessions(directory: Path, page: Simulated, path: str = SHELL, settings: str = "") -> Iterator[Sessions]:
+def sessions(
+    directory: Path,
+    page: Simulated,
+    path: str = SHELL,
+    settings: str = "",
+    log: list[bytes] | None = None,
+) -> Iterator[Sessions]:
     """Run a daemon, whose browsers see the simulator, for a block."""
     own = f"browser.path = {json.dumps(path)}\nbrowser.extra_args = {json.dumps(page.args)}\n{settings}"
-    with daemon(directory, own) as socket:
+    with daemon(directory, own, log) as socket:
         yield Sessions(socket, directory)
 
 
@@ -198,15 +208,24 @@ def chromedriver() -> str | None:
     return os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")
 
 
-def private_bytes(root: int) -> int:
-    """Return the private memory of every process below one, itself left out."""
+def copies(profile: Path, directory: Path) -> Callable[[str], Path]:
+    """Return what makes copies of a profile, by a name each."""
+
+    def copy(name: str) -> Path:
+        to = directory / name / "profile"
+        shutil.copytree(profile, to, symlinks=True, ignore=shutil.ignore_patterns("Singleton*"))
+        return to
+
+    return copy
+
+
+def private_bytes(roots: Iterable[psutil.Process]) -> int:
+    """Return the private memory of processes, and of every process below them."""
     total = 0
-    for process in psutil.Process(root).children(recursive=True):
-        try:
-            text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        total += (
-            sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", text, re.M)) * 1024
-        )
+    for root in roots:
+        for process in (root, *root.children(recursive=True)):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                text = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+                found = re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", text, re.MULTILINE)
+                total += sum(map(int, found)) * 1024
     return total

@@ -15,7 +15,8 @@ import apsw
 import attrs
 import psutil
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parent / "results.json"
+"""The latest figures of each benchmark, by its name."""
 _LIBRARIES: Final = ("wasup", "trio", "msgspec", "apsw")
 
 
@@ -88,7 +89,7 @@ def interleaved(
 
 
 def report(name: str, rows: Sequence[Comparison]) -> None:
-    """Print the table of a benchmark, and write its JSON to results/."""
+    """Print the table of a benchmark."""
     print(f"\n{name}: medians, and the ratios from the lowest to the highest")
     lines = [("what", "product", "floor", "", "ratio", "from", "to", "target", "")]
     lines += [
@@ -108,16 +109,48 @@ def report(name: str, rows: Sequence[Comparison]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    RESULTS.mkdir(exist_ok=True)
-    document = {
-        "benchmark": name,
+
+
+def keep(name: str, rows: Sequence[Comparison]) -> None:
+    """Write the figures of a benchmark to results.json, in the place of those that are there."""
+    kept = _kept()
+    kept[name] = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": _machine(),
         "versions": {library: version(library) for library in _LIBRARIES}
         | {"python": platform.python_version(), "sqlite": apsw.sqlite_lib_version()},
         "rows": [row.as_json() for row in rows],
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def fallen(name: str, rows: Sequence[Comparison], margin: float) -> list[str]:
+    """Say which ratios are worse than those in results.json by more than a share of them.
+
+    A ratio without a target is passed over: which way would be worse is not said. So is one that is not kept.
+    """
+    kept = {
+        (row["what"], row["floor"]["is"], row["unit"]): row for row in _kept().get(name, {}).get("rows", ())
+    }
+    found = []
+    for row in rows:
+        before = kept.get((row.what, row.floor_is, row.unit))
+        if before is None or row.target is None:
+            continue
+        was = before["ratio"]["median"]
+        change = row.ratio / was - 1
+        if (change if row.target.bound == "at most" else -change) > margin:
+            found.append(
+                f"{name}: {row.what}, {row.unit} ({row.floor_is}): {row.ratio:.3g} instead of {was:.3g}"
+            )
+    return found
+
+
+def _kept() -> dict[str, Any]:
+    if not RESULTS.exists():
+        return {}
+    kept: dict[str, Any] = json.loads(RESULTS.read_text())
+    return kept
 
 
 def skipped(what: str, reason: str) -> None:

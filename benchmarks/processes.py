@@ -17,12 +17,16 @@ _PATIENCE_S: Final = 120
 
 
 @contextmanager
-def daemon(directory: Path, settings: str = "") -> Iterator[str]:
+def daemon(
+    directory: Path, settings: str = "", log: list[bytes] | None = None, pids: list[int] | None = None
+) -> Iterator[str]:
     """Run a wasupd, whose state lies in `directory`, for a block; gives its socket once it is ready.
 
     Args:
         directory: made if missing; a daemon that ran there before left what it kept.
         settings: further TOML for its configuration.
+        log: what it logs from then on is appended to it.
+        pids: its pid is appended to it.
     """
     directory.mkdir(parents=True, exist_ok=True)
     socket = directory / "wasup.sock"
@@ -30,7 +34,9 @@ def daemon(directory: Path, settings: str = "") -> Iterator[str]:
     config.write_text(
         f'daemon.state_dir = "{directory}/state"\nrpc.socket = "{socket}"\nlog.format = "json"\n{settings}\n'
     )
-    with running([str(WASUPD), "--config", str(config)], b'"daemon_ready"'):
+    with running([str(WASUPD), "--config", str(config)], b'"daemon_ready"', log=log) as pid:
+        if pids is not None:
+            pids.append(pid)
         yield str(socket)
 
 
@@ -60,14 +66,20 @@ def ask(socket: str, method: str, params: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def running(command: list[str], word: bytes = b"ready", given: bytes = b"") -> Iterator[int]:
-    """Run a process for a block, once it has said `word` on its standard error; gives its pid."""
+def running(
+    command: list[str], word: bytes = b"ready", given: bytes = b"", log: list[bytes] | None = None
+) -> Iterator[int]:
+    """Run a process for a block, once it has said `word` on its standard error; gives its pid.
+
+    What it says after that is appended to `log`.
+    """
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.stdin is not None and process.stderr is not None  # noqa: S101, PT018  for mypy
         process.stdin.write(given)
         process.stdin.close()
+        reading = None
         try:
             heard = b""
             while word not in heard:
@@ -75,10 +87,12 @@ def running(command: list[str], word: bytes = b"ready", given: bytes = b"") -> I
                 if not line:
                     raise RuntimeError(f"{command[0]} ended: {heard.decode()}")
                 heard += line
-            reading = threading.Thread(target=process.stderr.read)  # lest the pipe fill
+            # Lest the pipe fill.
+            reading = threading.Thread(target=([] if log is None else log).extend, args=(process.stderr,))
             reading.start()
             yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(_PATIENCE_S)
-            reading.join()
+            if reading is not None:
+                reading.join()

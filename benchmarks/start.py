@@ -1,11 +1,11 @@
 """From `session.start` to a code, and to a connection with a stored login."""
 
-import shutil
+from __future__ import annotations
+
 import tempfile
-from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .browsers import (
     CHROMIUM,
@@ -15,6 +15,7 @@ from .browsers import (
     Sessions,
     browser,
     chromedriver,
+    copies,
     missing,
     sessions,
     simulated,
@@ -23,6 +24,9 @@ from .browsers import (
 )
 from .frame import Comparison, Target, interleaved, skipped
 from .processes import measured, printed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _PHONE: Final = "+491701234567"
 _FLOOR: Final = Target(bound="at most", ratio=1.05)
@@ -50,7 +54,7 @@ def run(rounds: int) -> list[Comparison]:
                     ("new", QR, "the code"),
                     ("linked", CONNECTED, "connected"),
                 ):
-                    profile = _copies(mine.profile(session), directory / to.replace(" ", "-"))
+                    profile = copies(mine.profile(session), directory / to.replace(" ", "-"))
                     subjects: dict[str, Callable[[], Mapping[str, float]]] = {
                         "product": partial(_start, mine, session, event),
                         "floor": partial(
@@ -93,17 +97,6 @@ def _start(mine: Sessions, session: str, event: str) -> dict[str, float]:
     seconds = mine.start(session, until=event)
     mine.stop(session)
     return {"seconds": seconds}
-
-
-def _copies(profile: Path, directory: Path) -> Callable[[str], Path]:
-    """Return what makes copies of a profile, by a name each."""
-
-    def copy(name: str) -> Path:
-        to = directory / name / "profile"
-        shutil.copytree(profile, to, symlinks=True, ignore=shutil.ignore_patterns("Singleton*"))
-        return to
-
-    return copy
 
 
 def _skip(reason: str | None, what: str) -> bool:

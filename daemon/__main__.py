@@ -1,5 +1,8 @@
 """wasupd: arguments, configuration, and the event loop."""
 
+from daemon import lean  # noqa: F401  # before structlog
+
+# isort: split
 import argparse
 import faulthandler
 import os

@@ -71,6 +71,7 @@ class PageLife:
         self._scope = trio.CancelScope()
         self._home = ""
         self._reload = trio.Event()
+        self._begun = trio.Event()
         self._ready = False
         self._broken = False
         self._loop_to_end = False
@@ -218,6 +219,8 @@ class PageLife:
 
     async def _navigate(self) -> None:
         """Load the page, and again whenever it is asked for."""
+        connection, session_id = self._tab.connection, self._tab.session_id
+        connection.subscribe(lambda _: self._loaded.set(), "Page.loadEventFired", session_id=session_id)
         while True:
             self._reload = trio.Event()
             settings = await self._find_settings()
@@ -233,11 +236,13 @@ class PageLife:
             except chrome_errors.NavigationFailed as error:
                 self._leaving_document = False
                 self._session.give(machine.Lost("NETWORK", error.error_text))
+                self._loaded.set()
             except chrome_errors.TargetCrashed:
-                pass  # again; the happening is told
+                self._loaded.set()  # again; the happening is told
             except chrome_errors.CallTimeout as error:
                 await self._find_unloaded(str(error), settings.liveness.probe_timeout)
-            self._loaded.set()
+                self._loaded.set()
+            self._begun.set()
             await self._reload.wait()
 
     async def _find_unloaded(self, silence: str, timeout_s: float) -> None:
@@ -253,7 +258,7 @@ class PageLife:
 
     async def _probe(self) -> None:
         """See to it that the page's event loop turns, and the browser's; and that the library is there."""
-        await self._loaded.wait()
+        await self._begun.wait()
         while True:
             liveness = (await self._find_settings()).liveness
             await trio.sleep(min(liveness.probe_interval, liveness.connect_timeout / 3))

@@ -10,6 +10,7 @@
 It knows one page a browser, no deadline and no error.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -42,22 +43,18 @@ class Browser:
     """A browser with one page."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        theirs_in, ours_out = os.pipe()
-        ours_in, theirs_out = os.pipe()
-        moved = [os.dup(theirs_in), os.dup(theirs_out)]
-        while min(moved) < 20:  # placing one on 3 or 4 must close none of the others
-            moved = [os.dup(fd) for fd in moved]
+        # Above what is placed on 3 and 4, which must close none of the others.
+        low = (*os.pipe(), *os.pipe())
+        ends = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20) for fd in low]
+        theirs_in, ours_out, ours_in, theirs_out = ends
         null = os.open(os.devnull, os.O_RDWR)
-        actions = [
-            (os.POSIX_SPAWN_DUP2, fd, place)
-            for fd, place in zip([null, null, null, *moved], range(5), strict=True)
-        ]
+        placed = enumerate([null, null, null, theirs_in, theirs_out])
+        actions = [(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in placed]
         self.pid = os.posix_spawn(
             command[0], command, environment, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE]
         )
-        for fd in (theirs_in, theirs_out, null, *range(20, max(moved) + 1)):
-            if fd not in (ours_in, ours_out):
-                os.close(fd)
+        for fd in (*low, theirs_in, theirs_out, null):
+            os.close(fd)
         self._out = trio.lowlevel.FdStream(ours_out)
         self._in = trio.lowlevel.FdStream(ours_in)
         self._rest = b""

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 
 from benchmarks import frame
-from benchmarks.frame import Comparison, Target, interleaved, report
+from benchmarks.frame import Comparison, Target, fallen, interleaved, keep, report
 
 
 def test_subjects_are_measured_in_turn() -> None:
@@ -24,7 +25,7 @@ def test_subjects_are_measured_in_turn() -> None:
 def test_the_ratio_is_the_median_of_the_rounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(frame, "RESULTS", tmp_path)
+    monkeypatch.setattr(frame, "RESULTS", tmp_path / "results.json")
     row = Comparison(
         what="x",
         unit="/s",
@@ -36,7 +37,11 @@ def test_the_ratio_is_the_median_of_the_rounds(
     assert row.ratio == 1
     report("trial", [row])
     assert "met" in capsys.readouterr().out
-    written = json.loads((tmp_path / "trial.json").read_text())
+    keep("trial", [row])
+    written = json.loads((tmp_path / "results.json").read_text())["trial"]
     assert written["rows"][0]["ratio"] == {"median": 1, "min": 0.5, "max": 3, "values": [0.5, 1, 3]}
     assert (written["rows"][0]["met"], written["machine"]["cores"] > 0) == (True, True)
     assert not Target(bound="at most", ratio=2).is_met(2.1)
+    slower = attrs.evolve(row, product=[5, 50, 15])
+    assert fallen("trial", [slower], 0.2) == ["trial: x, /s (bare): 0.5 instead of 1"]
+    assert fallen("trial", [slower], 0.6) == fallen("another", [slower], 0.2) == []
