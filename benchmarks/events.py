@@ -11,7 +11,6 @@ from .processes import ask, daemon, measured
 
 _SUBSCRIBERS: Final = 200
 _SECONDS: Final = "2"
-_REPLAYED: Final = 20_000
 
 
 def run(rounds: int) -> list[Comparison]:
@@ -37,14 +36,14 @@ def run(rounds: int) -> list[Comparison]:
                     "floor": partial(measured, "floors.fanout", str(_SUBSCRIBERS), _SECONDS),
                 },
             )
-            for _ in range(_REPLAYED // 10_000):
-                measured("load", socket, "1", "64", "2", given=line)
+            measured("load", socket, "1", "64", "3", given=line)
+            held = str(ask(socket, "events.list", {"limit": 1})["latest"])
             store = str(directory / "state" / "wasup.db")
             replayed = interleaved(
                 rounds,
                 {
-                    "product": partial(measured, "listeners", "replay", socket, str(_REPLAYED)),
-                    "floor": partial(measured, "floors.replay", store, str(_REPLAYED)),
+                    "product": partial(measured, "listeners", "replay", socket, held),
+                    "floor": partial(measured, "floors.replay", store, held),
                 },
             )
     return [

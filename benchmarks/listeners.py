@@ -1,7 +1,7 @@
 """Clients that are told of events.
 
-`python -m benchmarks.listeners push SOCKET COUNT SECONDS`: so many subscribers, and one client that sends what
-standard input says, again whenever all have been told. Prints events a second.
+`python -m benchmarks.listeners push SOCKET COUNT SECONDS`: so many subscribers, and one client that sends
+what standard input says, again whenever all have been told. Prints events a second.
 `python -m benchmarks.listeners replay SOCKET EVENTS`: one that resumes at the log's start.
 """
 

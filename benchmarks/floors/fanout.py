@@ -1,7 +1,7 @@
 """Sends the bytes of an event to all: `python -m benchmarks.floors.fanout COUNT SECONDS`.
 
-One process sends, without ever waiting, to so many sockets; another reads them, and asks for the next as soon as all
-have come. Prints events a second, as JSON.
+One process sends, without ever waiting, to so many sockets; another reads them, and asks for the next as
+soon as all have come. Prints events a second, as JSON.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Reads the log's events with their messages raw, and encodes each: `python -m benchmarks.floors.replay STORE EVENTS`.
+"""Reads the log's events with their messages raw, and encodes each.
 
-The line of each goes through a socket, as a client's do. Prints events a second, as JSON.
+`python -m benchmarks.floors.replay STORE EVENTS`. The line of each goes through a socket, as a client's do.
+Prints events a second, as JSON.
 """
 
 import json
@@ -8,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from itertools import islice
 
 import apsw
 import msgspec
@@ -25,7 +27,7 @@ def main(path: str, events: int) -> float:
         while got < events:
             got += theirs.recv(1 << 18).count(b"\n")
 
-    reader = threading.Thread(target=receive)
+    reader = threading.Thread(target=receive, daemon=True)
     begun = time.perf_counter()
     reader.start()
     cursor = db.execute(
@@ -34,7 +36,7 @@ def main(path: str, events: int) -> float:
         (events,),
     )
     names = [name for name, _ in cursor.get_description()]
-    while rows := cursor.fetchmany(100):
+    while rows := list(islice(cursor, 100)):
         ours.sendall(b"".join(encode(dict(zip(names, row, strict=True))) + b"\n" for row in rows))
     reader.join()
     return events / (time.perf_counter() - begun)
