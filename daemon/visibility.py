@@ -32,11 +32,13 @@ class Visibility:
             self._lists[session_id] = lists
 
     def note_deleted(self, session_id: str, upto: int, settings: SessionSettings) -> None:
-        """A session is gone: what its lists hid up to this `seq` stays hidden; a new one is another."""
+        """A session is going: what its lists hid up to this `seq` stays hidden; a new one is another.
+
+        To be told before that is committed; its lists go on to hide it, for the disk may refuse that.
+        """
         lists = admitted(settings)
         if lists is not None:
             self._deleted.setdefault(session_id, []).append((upto, lists))
-            self._lists.pop(session_id, None)
 
     def sees(self, peer: Peer | None, session_id: str | None) -> bool:
         """Whether the caller may know of the session, if there is one; None is the daemon itself.

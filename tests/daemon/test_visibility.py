@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import trio
 
+from daemon.store import Store, StoreFull
 from protocol.client.aio import Client
 from protocol.errors import RpcError
 from protocol.methods import METHODS
@@ -241,3 +242,38 @@ async def test_a_session_has_only_so_many_webhooks(daemon: Daemon, monkeypatch: 
         await owner.call("webhook.create", url="http://127.0.0.1:9/", sessionId="two")
         await owner.call("webhook.delete", webhookId=hooks[0]["id"])
         await owner.call("webhook.create", url="http://127.0.0.1:9/", sessionId="one")
+
+
+async def test_a_deletion_that_the_disk_refuses_shows_the_session_to_nobody(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+
+    async def refused_late(self: Store, job: Any) -> Any:
+        def undone(db: object) -> None:
+            job(db)
+            raise StoreFull
+
+        return await write(self, undone)
+
+    async with (
+        daemon.as_user(ADMIN) as admin,
+        daemon.as_user(OWNER) as owner,
+        daemon.as_user(OTHER) as other,
+    ):
+        await owner.call("session.create", name="Hidden", id="hidden", settings={"allowedUids": [OWNER]})
+        with monkeypatch.context() as full:
+            full.setattr(Store, "write", refused_late)
+            told = await refused(admin, "session.delete", sessionId="hidden", backup=False)
+        assert told.code == "STORE_FULL"
+        assert (await owner.call("session.get", sessionId="hidden"))["name"] == "Hidden"
+        assert (await refused(other, "session.get", sessionId="hidden")).code == "SESSION_NOT_FOUND"
+        assert (await other.call("session.list"))["total"] == 0
+        events = (await other.call("events.list", limit=1000))["events"]
+        assert not any(event["sessionId"] == "hidden" for event in events)
+        # One of the same id that is everybody's is seen, what the other did is not.
+        assert (await admin.call("session.delete", sessionId="hidden", backup=False))["deleted"]
+        await owner.call("session.create", name="Open", id="hidden")
+        assert (await other.call("session.get", sessionId="hidden"))["name"] == "Open"
+        events = (await other.call("events.list", limit=1000))["events"]
+        assert [event["type"] for event in events if event["sessionId"] == "hidden"] == ["session.created"]
