@@ -132,7 +132,9 @@ async def _sandbox(patient: Patient) -> list[Check]:
         return _warning("It is off by configuration.", 'Set [browser] sandbox = "auto".')
     if patient.uid == 0:
         report = _error if settings.sandbox is True else _warning
-        return report("Chrome has no sandbox as root.", sandbox.ROOT_ACTION)
+        return report(
+            "Chrome has no sandbox as root.", "Run the daemon as an ordinary user, as its unit does."
+        )
     try:
         browser = await locate(settings.path, fetch=False)
         sandbox.decide(settings.sandbox, browser, uid=patient.uid)
@@ -302,7 +304,7 @@ async def _leftovers(patient: Patient) -> list[Check]:
         if socket.exists():
             return _warning(f"{socket} is there, no daemon behind it.", "The next daemon replaces it.")
     elif patient.sessions is not None and os.access(sessions_dir, os.R_OK):
-        strangers = sorted({path.name for path in sessions_dir.glob("*")} - patient.sessions)
+        strangers = sorted({path.name for path in sessions_dir.glob("[!.]*")} - patient.sessions)
         if strangers:
             return _warning(
                 f"Directories of no session in {sessions_dir}: {', '.join(strangers[:_MOST_NAMED])}.",

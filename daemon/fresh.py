@@ -5,7 +5,7 @@ import structlog
 from daemon import backup
 from daemon.journal import now_ms
 from daemon.service import Service
-from daemon.store import sessions
+from daemon.store import StoreError, sessions
 from protocol.errors import RpcError
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ async def start_fresh(service: Service) -> None:
                 path = await backup.back_up_session(service, row.id)
             await service.fleet.wipe_profile(row.id)
             await service.store.write(lambda db, row=row: sessions.forget_login(db, row.id, now_ms()))  # type: ignore[misc]
-        except (RpcError, OSError) as error:
+        except (RpcError, StoreError, OSError) as error:
             _log.error("login_not_wiped", session_id=row.id, error=str(error))
             continue
         _log.info("login_wiped", session_id=row.id, backup=None if path is None else str(path))

@@ -48,6 +48,7 @@ session_names: Final[ContextVar[Mapping[str, str]]] = ContextVar("session_names"
 """What sessions are called, by their ids: for those who read the journal."""
 
 _SHORTEST_NUMBER_DIGITS: Final = 7
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER: Final = re.compile(r"(\d\D{0,2}){7}")
 
 
@@ -83,7 +84,7 @@ def configure(log_level: str, log_format: str, stream: TextIO | None = None) -> 
         rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         write = _Lines(out)
     else:
-        rendered = [_console(colors=terminal)]
+        rendered = [_escaped, _console(colors=terminal)]
         write = _Lines(out)
     structlog.configure(
         processors=[*shared, *rendered],
@@ -132,6 +133,14 @@ def _entry(
     _logger: Any, _method: str, event_dict: MutableMapping[str, Any]
 ) -> tuple[tuple[Any], dict[str, Any]]:
     return (journald.fields(event_dict, session_names.get({})),), {}
+
+
+def _escaped(_logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Have a page, a browser or a caller command no terminal."""
+    for key, value in event_dict.items():
+        if isinstance(value, str) and key != "exception":
+            event_dict[key] = _CONTROL.sub(lambda found: repr(found[0])[1:-1], value)
+    return event_dict
 
 
 def _console(*, colors: bool) -> structlog.dev.ConsoleRenderer:

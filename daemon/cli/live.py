@@ -33,6 +33,12 @@ _COLUMNS: Final = (
 _STATUS: Final = 1
 
 
+class _Sessions(DataTable[Text]):
+    """The table; its keys are told at the bottom like the program's own."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "Open")]
+
+
 class Top(App[None]):
     """All sessions; asks the daemon once a second, in a thread of its own."""
 
@@ -52,7 +58,6 @@ class Top(App[None]):
     """
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", priority=False),
         Binding("s", "start", "Start"),
         Binding("x", "stop", "Stop"),
         Binding("r", "restart", "Restart"),
@@ -70,7 +75,7 @@ class Top(App[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="problem")
         yield Static("Asking the daemon …", id="summary")
-        table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=True)
+        table = _Sessions(cursor_type="row", zebra_stripes=True)
         for label, width in _COLUMNS:
             table.add_column(label, width=width, key=label)
         yield table
@@ -171,10 +176,10 @@ class Top(App[None]):
             return None
         return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
 
-    def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
-        self.action_open()
+    def on_data_table_row_selected(self) -> None:
+        self._open()
 
-    def action_open(self) -> None:
+    def _open(self) -> None:
         if (chosen := self.chosen()) and not isinstance(self.screen, SessionPage):
             self.push_screen(SessionPage(self.at, self.board, chosen))
 
@@ -191,7 +196,7 @@ class Top(App[None]):
         session = self.board.session(self.chosen())
         if session is None:
             return
-        self.action_open()
+        self._open()
         if session["status"] in ("inactive", "disconnected"):
             self._ask_daemon("session.start", "started; its code comes when the page is there")
 

@@ -118,7 +118,8 @@ class _Program:
         command, bound, ignored = self._app.parse_args(list(tokens), exit_on_error=False, print_error=False)
         extra: dict[str, Any] = {"at": self._at} if "at" in ignored else {}
         command(*bound.args, **bound.kwargs, **extra)
-        return OK if tokens else USAGE
+        helped_unasked = bound.arguments.get("tokens") == list(tokens)  # no command, or only a group of them
+        return USAGE if helped_unasked else OK
 
 
 def application(wanted: Container[str]) -> App:

@@ -32,6 +32,22 @@ from protocol.times import rfc3339
 from supervisors import machine
 from supervisors.whatsapp import library
 
+# Reasons that no request fails with: what they mean, and what to do.
+_BARRED = {
+    "BANNED": ("WhatsApp has banned the account", "See on the phone for how long, and appeal there."),
+    "TOS_BLOCK": ("WhatsApp has blocked the account over its terms", "See on the phone what it asks for."),
+    "DEPRECATED_VERSION": (
+        "WhatsApp refuses this version of its page",
+        "session.restart; if that does not help, update the browser and wasup.",
+    ),
+    "PROXYBLOCK": ("WhatsApp refuses this network or proxy", "Let the session reach WhatsApp by another."),
+    "CONFLICT": ("The login is used elsewhere", "Close it there; or session.start takes it back."),
+    machine.WAITING_FOR_MEMORY: (
+        "A browser waits for memory",
+        "Have less memory taken, or add some: it starts by itself then.",
+    ),
+}
+
 # Reasons that somebody must do something about, whatever the status.
 _TROUBLES = (machine.LOGGED_OUT, machine.PHONE_NUMBER_IN_USE)
 
@@ -154,6 +170,10 @@ def _problems(service: Service, free: int) -> list[Problem]:
                 code=spec.code, message=message, action=state.action or spec.action, session_id=session.id
             )
             found.append(problem)
+        elif (said := _BARRED.get(state.reason or "")) is not None:
+            message, action = said
+            code = state.reason or ""
+            found.append(Problem(code=code, message=message, action=action, session_id=session.id))
     return found
 
 

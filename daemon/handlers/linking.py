@@ -7,6 +7,7 @@ from typing import TypeVar
 import trio
 
 from daemon.dispatch import Call
+from daemon.handlers.sessions import no_code
 from daemon.journal import now_ms
 from daemon.service import Service
 from protocol.errors import RpcError
@@ -35,7 +36,7 @@ async def pair(service: Service, _call: Call, params: SessionPairParams) -> Sess
     session = service.session(params.session_id)
     page = _page(session)
     if page is None or session.told.status != "qr_generated":
-        raise RpcError("QR_NOT_AVAILABLE", currentStatus=session.told.status, reason=session.told.reason)
+        raise no_code(session)
     code = session.pairing
     if code is None or code.phone_number != params.number or code.expires_at_ms <= now_ms():
         answer = await _ask(session, lambda: page.pair(params.number))
@@ -43,7 +44,7 @@ async def pair(service: Service, _call: Call, params: SessionPairParams) -> Sess
         await session.recorded()
         code = session.pairing
         if session.state.status != "qr_generated":
-            raise RpcError("QR_NOT_AVAILABLE", currentStatus=session.told.status)
+            raise no_code(session)
         if code is None or code.phone_number != params.number:
             raise RpcError(
                 "SESSION_BUSY", "Another number is being paired", currentStatus=session.told.status

@@ -317,11 +317,19 @@ def _too_late(session: supervised.Session, what: str, timeout_s: float) -> RpcEr
     )
 
 
+def no_code(session: supervised.Session) -> RpcError:
+    """Return the error of a session that is asked for a code and shows none."""
+    state, more = session.told, {}
+    if state.status == "connected":
+        more["action"] = "The session is linked already. session.logout makes it show codes again."
+    return RpcError("QR_NOT_AVAILABLE", currentStatus=state.status, reason=state.reason, **more)
+
+
 def qr(service: Service, _call: Call, params: SessionQrParams) -> SessionQrResult:
     session = service.session(params.session_id)
     code = session.qr
     if session.told.status != "qr_generated":
-        raise RpcError("QR_NOT_AVAILABLE", currentStatus=session.told.status, reason=session.told.reason)
+        raise no_code(session)
     if code is None or code.expires_at_ms <= now_ms():
         raise RpcError("QR_CODE_EXPIRED", currentStatus=session.told.status)
     return SessionQrResult(

@@ -165,6 +165,9 @@ async def test_leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (await found("leftovers", who, monkeypatch)).status == "ok"
     (tmp_path / "wasup.sock").touch()
     assert (await found_anew("leftovers", who, monkeypatch)).status == "warning"
+    (who.state_dir / "sessions" / ".removed").mkdir(parents=True)
+    lives = patient(tmp_path, health={"version": "1"}, sessions=frozenset({"shop"}))
+    assert (await found_anew("leftovers", lives, monkeypatch)).status == "ok"
     (who.state_dir / "sessions" / "ghost").mkdir(parents=True)
     lives = patient(tmp_path, health={"version": "1"}, sessions=frozenset({"shop"}))
     check = await found_anew("leftovers", lives, monkeypatch)

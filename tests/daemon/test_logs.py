@@ -43,6 +43,16 @@ def test_auto_is_for_people_on_a_terminal_and_for_programs_elsewhere() -> None:
     assert "\x1b[" not in plain.getvalue()
 
 
+def test_what_a_page_says_commands_no_terminal() -> None:
+    out = io.StringIO()
+    logs.configure("info", "console", out)
+    structlog.get_logger().info("browser_wrote", line="\x1b[2Jgone", more="a\nb \x9bx")
+    assert "\x1b" not in out.getvalue()
+    assert "\x9b" not in out.getvalue()
+    assert out.getvalue().count("\n") == 1
+    assert r"\x1b[2Jgone" in out.getvalue()
+
+
 def test_what_is_less_grave_than_the_level_is_left_out_and_the_level_can_change() -> None:
     out = io.StringIO()
     log = structlog.get_logger()

@@ -99,6 +99,7 @@ async def test_pair_by_number(sim: Simulator, wasupd: Wasupd, call: Caller) -> N
     await call.wait("shop", "connected")
     linked = await refused(call, "session.pair", sessionId="shop", phoneNumber=SHOP)
     assert (linked.code, linked.details["currentStatus"]) == ("QR_NOT_AVAILABLE", "connected")
+    assert "linked already" in linked.details["action"]
     assert (await call("session.get", sessionId="shop"))["phoneNumber"] == SHOP
     assert again["pairingCode"] not in wasupd.log.read_text()
 

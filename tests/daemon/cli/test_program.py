@@ -58,9 +58,17 @@ def test_bad_usage_ends_with_2_and_asks_nothing(run: Run, daemon: FakeDaemon, ar
     assert daemon.requests == []
 
 
-def test_no_command_shows_the_help_and_is_bad_usage(run: Run) -> None:
-    done = run()
+@pytest.mark.parametrize("argv", [[], ["webhook"], ["chat"], ["webhook", "--json"]])
+def test_no_command_shows_the_help_and_is_bad_usage(run: Run, argv: list[str]) -> None:
+    done = run(*argv)
     assert done.returncode == 2
+    assert " ".join(["Usage: wasupctl", *argv[:1]]) in done.stdout
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["webhook", "--help"], ["webhook", "list", "-h"]])
+def test_help_that_was_asked_for_is_no_bad_usage(run: Run, argv: list[str]) -> None:
+    done = run(*argv)
+    assert done.returncode == 0
     assert "Usage: wasupctl" in done.stdout
 
 

@@ -173,6 +173,8 @@ def test_the_table_shows_sessions_as_they_are(world: World) -> None:
         assert "3 sessions: 1 connected, 1 inactive, 1 qr_generated" in seen.text
         assert r"\x1b[31mevil [bold] inactive" in seen.text
         assert "shop connected 2h 300 MiB" in seen.text
+        key = _app.screen.active_bindings["enter"].binding
+        assert (key.description, key.show) == ("Open", True), "nobody would find out"
         world.sessions.change("s1", status="disconnected", messageQueue=17)
         await seen.until(lambda: "shop disconnected - 300 MiB" in seen.text and " 17 " in seen.text)
         world.sessions.all.append(session("new", "n1"))
