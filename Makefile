@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs picture setup run test test-slow fuzz soak demo bench bench-quick lint lock dist man install uninstall deb clean
+.PHONY: docs picture setup run test test-slow fuzz soak chaos demo bench bench-quick lint lock dist man install uninstall deb clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,11 @@ test-slow: setup $(PEER)
 soak: setup
 	@WASUP_KILLS=$${WASUP_KILLS:-1000} WASUP_RESTARTS=$${WASUP_RESTARTS:-50} \
 		$(BIN)/python -m pytest -s tests/system/test_crash.py
+
+# All faults, by chance, on twenty sessions with real Chromes, for half an hour.
+chaos: setup
+	@WASUP_SESSIONS=$${WASUP_SESSIONS:-20} WASUP_SECONDS=$${WASUP_SECONDS:-1800} \
+		$(BIN)/python -m pytest -s tests/system/test_chaos.py
 
 # A million inputs each to the byte stream, to every method and from the page; INPUTS=1000 for fewer.
 INPUTS ?= 1000000
