@@ -269,7 +269,7 @@ class Chaos:
         print(_report(self.times, before, after))
         assert after["fds"] <= before["fds"], after["fds"] - before["fds"]
         assert set(after["files"]) - set(before["files"]) <= {
-            f"{victim.name}/{kept}" for victim in self.victims for kept in ("snapshots", "corrupt")
+            f"{victim.name}/{kept}" for victim in self.victims for kept in ("snapshots", "profile.broken")
         }
         assert len(after["temporary"]) <= len(before["temporary"])
         assert after["rss"] - before["rss"] < MOST_GROWTH_BYTES
