@@ -244,6 +244,8 @@ class Connection:
             return
         if message.method is None:
             return
+        if message.method == "Inspector.targetCrashed" and message.session_id in self._crashed:
+            return  # the browser has told of this crash before; the page may be loading again by now
         track = self._TRACKED.get(message.method)
         callbacks = self._callbacks.get((message.session_id, message.method))
         if track is None and not callbacks:
@@ -272,7 +274,7 @@ class Connection:
 
     def _target_crashed(self, event: Event) -> None:
         for session_id, target_id in self._targets.items():
-            if target_id == event.params["targetId"]:
+            if target_id == event.params["targetId"] and session_id not in self._crashed:
                 self._crash(session_id)
 
     def _crash(self, session_id: str) -> None:

@@ -29,6 +29,18 @@ CHAIN = [
 ]
 
 
+LITTLE_MEMORY = "--js-flags=--max-old-space-size=96"
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, sim: Simulator) -> dict[str, object]:
+    """As everywhere; switches of Chrome's come after those that lead to the simulator."""
+    given: dict[str, object] = dict(getattr(request, "param", {}))
+    if "browser.extra_args" in given:
+        given["browser.extra_args"] = [*sim.chrome_args, LITTLE_MEMORY]
+    return given
+
+
 def chain(seen: list[dict[str, Any]]) -> list[tuple[str, str | None, str | None]]:
     """What of the events is about the session's life."""
     return [
@@ -212,9 +224,7 @@ async def test_a_gpu_process_that_dies_is_an_incident_only(sim: Simulator, call:
     await sends_once(call, shop)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"browser.extra_args": ["--js-flags=--max-old-space-size=96"]}], indirect=True
-)
+@pytest.mark.parametrize("settings", [{"browser.extra_args": [LITTLE_MEMORY]}], indirect=True)
 async def test_a_page_that_takes_all_memory(sim: Simulator, call: Caller) -> None:
     shop = await connected(call, sim)
     async with call.client.subscribe(sessions=["shop"]) as events:

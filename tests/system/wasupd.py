@@ -51,8 +51,6 @@ class Wasupd:
         }
         for key, value in settings.items():
             table, _, name = key.partition(".")
-            if isinstance(value, list) and key == "browser.extra_args":
-                value = [*chrome_args, *value]
             tables.setdefault(table, {})[name] = value
         self.config.write_bytes(_toml(tables))
 

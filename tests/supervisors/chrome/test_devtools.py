@@ -213,6 +213,33 @@ async def test_a_crashed_session_takes_navigations_alone_until_it_is_back(
     await connection.call("Runtime.evaluate", session_id="s")
 
 
+@pytest.mark.parametrize("browser_first", [True, False])
+async def test_a_crash_that_is_told_twice_fails_no_navigation_that_came_between(
+    chrome: FakeChrome, connection: Connection, nursery: trio.Nursery, browser_first: bool
+) -> None:
+    chrome.say(method="Target.attachedToTarget", params={"sessionId": "s", "targetInfo": {"targetId": "t"}})
+    told: list[dict[str, Any]] = [
+        {"method": "Target.targetCrashed", "params": {"targetId": "t"}},
+        {"method": "Inspector.targetCrashed", "params": {}, "sessionId": "s"},
+    ]
+    first, second = told if browser_first else reversed(told)
+    seen: list[Event] = []
+    connection.subscribe(seen.append, "Inspector.targetCrashed", session_id="s")
+    chrome.say(**first)
+    await trio.testing.wait_all_tasks_blocked()
+
+    async def navigate() -> None:
+        await connection.call("Page.navigate", session_id="s")
+
+    nursery.start_soon(navigate)
+    call = await chrome.hear()
+    known = len(seen)
+    chrome.say(**second)
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(seen) == known
+    chrome.say(id=call["id"], result={})
+
+
 async def test_callbacks_see_their_session_alone(chrome: FakeChrome, connection: Connection) -> None:
     seen: list[Event] = []
     unsubscribe = connection.subscribe(seen.append, "A.event", session_id="s")
