@@ -44,6 +44,7 @@ from supervisors.machine import (
     Tick,
     Tried,
     UpdateWanted,
+    step,
 )
 from supervisors.policy import ReconnectSettings
 from supervisors.settings import RestartSettings
@@ -328,6 +329,7 @@ _events = st.lists(
             Tick(),
             Tick(),
             *(Tick(broke) for broke in _BELOW),
+            Tick(Lost("NETWORK")),
         ]
     ),
     max_size=80,
@@ -383,6 +385,10 @@ class Model:
             assert not self.open or state.repair is not None
         if state.repair is not None:
             assert state.phase is Phase.UP
+        if isinstance(event, Tick) and state.deadline is not None:
+            again, _ = step(state, event, run.now, run.rules)
+            again, _ = step(again, event, run.now, run.rules)
+            assert again.deadline is None or again.deadline > run.now, "it would go round and round"
         has_next = (
             state.deadline is not None
             or state.status == "connected"  # probed by its life
