@@ -39,11 +39,11 @@ def main(path: str, group: int, seconds: float) -> dict[str, float]:
 
 def _again(db: apsw.Connection, table: str, number: str) -> tuple[dict[str, object], str]:
     """Return the latest row of the table without its number, and the SQL that inserts it once more."""
-    cursor = db.execute(f"SELECT * FROM {table} ORDER BY {number} DESC LIMIT 1")
-    columns = [name for name, _ in cursor.get_description()]
-    row: dict[str, object] = dict(zip(columns, cursor.fetchone() or (), strict=True))
-    del row[number]
-    names = ", ".join(row)
+    # Without generated columns, which take no value.
+    columns = [info[1] for info in db.execute(f"PRAGMA table_info({table})") if info[1] != number]
+    names = ", ".join(columns)
+    latest = db.execute(f"SELECT {names} FROM {table} ORDER BY {number} DESC LIMIT 1").fetchone()
+    row: dict[str, object] = dict(zip(columns, latest or (), strict=True))
     values = ", ".join(f":{name}" for name in row)
     return row, f"INSERT INTO {table} ({names}) VALUES ({values})"
 
