@@ -64,6 +64,7 @@ class Browser:
     def connect(self) -> None:
         """Be loaded: tell what the bridge tells of a page that is logged in."""
         self.loading = False
+        event("Page.loadEventFired", timestamp=0)
         state = {
             "type": "state",
             "socket": "CONNECTED",
