@@ -30,9 +30,16 @@ async def sim(simulator_config: Config) -> AsyncIterator[Simulator]:
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest) -> dict[str, object]:
-    """Configuration beyond the usual, by `@pytest.mark.parametrize("settings", […], indirect=True)`."""
-    return dict(getattr(request, "param", {}))
+def settings(request: pytest.FixtureRequest, sim: Simulator) -> dict[str, object]:
+    """Configuration beyond the usual, by `@pytest.mark.parametrize("settings", […], indirect=True)`.
+
+    Switches for Chrome come after those that lead it to the simulator.
+    """
+    given: dict[str, object] = dict(getattr(request, "param", {}))
+    more = given.get("browser.extra_args")
+    if isinstance(more, list):
+        given["browser.extra_args"] = [*sim.chrome_args, *more]
+    return given
 
 
 @pytest.fixture

@@ -32,15 +32,6 @@ CHAIN = [
 LITTLE_MEMORY = "--js-flags=--max-old-space-size=96"
 
 
-@pytest.fixture
-def settings(request: pytest.FixtureRequest, sim: Simulator) -> dict[str, object]:
-    """As everywhere; switches of Chrome's come after those that lead to the simulator."""
-    given: dict[str, object] = dict(getattr(request, "param", {}))
-    if "browser.extra_args" in given:
-        given["browser.extra_args"] = [*sim.chrome_args, LITTLE_MEMORY]
-    return given
-
-
 def chain(seen: list[dict[str, Any]]) -> list[tuple[str, str | None, str | None]]:
     """What of the events is about the session's life."""
     return [
