@@ -21,6 +21,7 @@ from supervisors.journal import ConnectionFacts
 from supervisors.launches import Turn
 from supervisors.machine import Died
 from supervisors.session import Session
+from tests.daemon.inprocess import LinkedLife
 
 SESSIONS = ("one", "two", "three")
 LEGAL = {
@@ -34,19 +35,15 @@ LEGAL = {
 }
 
 
-class Life:
+class Life(LinkedLife):
     """A life without a browser: it links, hangs or dies as its dice fall, and never shares its profile."""
 
     alive: ClassVar[Counter[str]] = Counter()
     dice: ClassVar[random.Random] = random.Random(0)  # noqa: S311  for tests
-    pid = None
-    page = None
 
-    def __init__(self, session: Session, _find_workplace: object, turn: Turn) -> None:
-        self._session = session
-        self._turn = turn
+    def __init__(self, session: Session, find_workplace: object, turn: Turn) -> None:
+        super().__init__(session, find_workplace, turn)
         self._cause: str | None = None
-        self._over = trio.Event()
 
     async def run(self) -> Died:
         name = self._session.id
@@ -84,24 +81,6 @@ class Life:
     def end(self, cause: str, _detail: str | None = None) -> None:
         self._cause = self._cause or cause
         self._over.set()
-
-    def reconnect(self) -> None:
-        pass
-
-    def end_loop(self) -> None:
-        pass
-
-    def replace_page(self) -> None:
-        pass
-
-    def take_over(self) -> None:
-        pass
-
-    def symptom(self) -> machine.Broke:
-        return machine.Broke(machine.PAGE_HUNG)
-
-    def send_outgoing(self) -> None:
-        pass
 
 
 ACCEPTED = {

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,22 +13,14 @@ import trio
 from protocol.errors import RpcError
 from tests.system.conftest import ADA
 from tests.system.wasupd import Caller, Wasupd
+from tests.tmpfs import mounted
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB, for the daemon's state alone."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root")
-    disk = tmp_path / "state"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "small", disk], check=False)  # noqa: S607
-    if mounted.returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)  # noqa: S607
+    with mounted(tmp_path / "state", "8m") as directory:
+        yield directory
 
 
 @pytest.fixture

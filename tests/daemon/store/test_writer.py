@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.store import StoreClosed, StoreError, StoreFull, open_store
+from tests.tmpfs import mounted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -278,17 +277,8 @@ async def test_records_that_find_no_room_until_the_end_are_counted(path: Path) -
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small", disk], check=False)  # noqa: S607
-    if mounted.returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)  # noqa: S607
+    with mounted(tmp_path / "disk", "1m") as directory:
+        yield directory
 
 
 @pytest.fixture
