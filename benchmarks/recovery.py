@@ -67,7 +67,7 @@ def _kill_browser(mine: Sessions) -> dict[str, float]:
 def _kill_renderer(mine: Sessions) -> dict[str, float]:
     mine.start("shop", until=CONNECTED[0])
     children = mine.browser("shop").children(recursive=True)
-    renderer = next(child for child in children if "--type=renderer" in child.cmdline())
+    renderer = next(filter(is_renderer, children))
     with connect(mine.socket) as client:
         events = client.events(sessions=["shop"], types=[CONNECTED[0]])
         begun = time.perf_counter()

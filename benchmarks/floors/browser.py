@@ -141,14 +141,17 @@ async def _hold(work: Work) -> float:
     return 0
 
 
+def is_renderer(process: psutil.Process) -> bool:
+    try:
+        return "--type=renderer" in process.cmdline()
+    except psutil.ZombieProcess:  # a helper that has done its work
+        return False
+
+
 async def _renderer(work: Work) -> float:
     browser = Browser(work.commands[0], work.environment)
     await browser.load(work)
-    renderer = next(
-        child
-        for child in psutil.Process(browser.pid).children(recursive=True)
-        if "--type=renderer" in child.cmdline()
-    )
+    renderer = next(filter(is_renderer, psutil.Process(browser.pid).children(recursive=True)))
     begun = time.perf_counter()
     renderer.kill()
     await browser.until(lambda message: message.get("method") == "Inspector.targetCrashed")
