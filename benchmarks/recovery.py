@@ -10,6 +10,7 @@ from pathlib import Path
 from protocol.client.blocking import connect
 
 from .browsers import CONNECTED, Sessions, browser, copies, sessions, simulated, work
+from .floors.browser import is_renderer
 from .frame import Comparison, Target, interleaved
 from .processes import measured
 

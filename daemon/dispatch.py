@@ -3,19 +3,19 @@
 Owns what handlers see of the channel (`Call`, `Reply`, `Handler`). Knows nothing of streams.
 """
 
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import attrs
 import msgspec
 import structlog
 
-from daemon.access import Peer, allows
+from daemon.access import ROLES, Peer, allows
 from protocol.errors import RpcError
 from protocol.jsonrpc import Id, Notification, Request, encode_batch
-from protocol.methods import METHODS, decode_params, find_method
+from protocol.methods import METHODS, Method, decode_params, find_method
+from protocol.models import Role
 
 if TYPE_CHECKING:
     import trio
@@ -42,6 +42,9 @@ class Client(Protocol):
 
     async def notify(self, *lines: bytes) -> None:
         """Send notifications, as encoded lines, in order; waits while much is queued."""
+
+    def tell(self, lines: Sequence[bytes]) -> bool:
+        """Send notifications at once; False, and none is sent, where much is queued."""
 
     def open_subscription(self) -> "tuple[int, trio.CancelScope]":
         """Number a subscription; whatever sends its notifications runs in the scope."""
@@ -112,67 +115,85 @@ class Gathering:
             self._send(encode_batch(self._lines), self._then)
 
 
-class Boundary:
-    """The place where an unexpected exception ends: it is logged with its traceback, and `error` is set.
+def refusal(
+    error: Exception, event: str, uid: int, request: Request | Notification | None = None
+) -> RpcError:
+    """Return what the caller is told of an exception; one that was not meant for it is logged, as `event`.
 
-    An RpcError is what the caller is to be told, and is not logged. Cancellation passes through. `began` is
-    when it was made, of `time.perf_counter`.
+    Here unexpected exceptions of handlers end, with their traceback in the log.
     """
-
-    __slots__ = ("_event", "_request", "_uid", "began", "error")
-
-    def __init__(self, event: str, uid: int, request: Request | Notification | None = None) -> None:
-        self._event = event
-        self._uid = uid
-        self._request = request
-        self.error: RpcError | None = None
-        self.began = time.perf_counter()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
-    ) -> bool:
-        if error is None:
-            return False
-        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]  # a handler's own nursery wraps what is raised in it
-        if isinstance(error, RpcError):
-            self.error = error
-            return True
-        if isinstance(error, Exception):
-            context: dict[str, object] = {"uid": self._uid}
-            if self._request is not None:
-                context |= {"method": self._request.method, "request_id": getattr(self._request, "id", None)}
-            _log.error(self._event, exc_info=error, **context)
-            self.error = RpcError("INTERNAL_ERROR")
-            return True
-        return False
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # a handler's own nursery wraps what is raised in it
+    if isinstance(error, RpcError):
+        return error
+    context: dict[str, object] = {"uid": uid}
+    if request is not None:
+        context |= {"method": request.method, "request_id": getattr(request, "id", None)}
+    _log.error(event, exc_info=error, **context)
+    return RpcError("INTERNAL_ERROR")
 
 
-def dispatch(handlers: Handlers, request: Request | Notification, call: Call, *, refusing: bool) -> object:
+class Route(msgspec.Struct, frozen=True):
+    """How requests of one method are carried out: looked up once, and not with each."""
+
+    method: Method
+    handler: Handler
+    roles: frozenset[Role | None]
+    """Whoever has one of them may."""
+    noted: bool
+    decode: Callable[[msgspec.Raw], Any]
+
+
+Routes: TypeAlias = Mapping[str, Route]
+
+
+def routes(handlers: Handlers) -> Routes:
+    """Return the routes to these handlers.
+
+    Raises:
+        ValueError: there is a handler of a method that the protocol does not have.
+    """
+    if strangers := sorted(handlers.keys() - METHODS.keys()):
+        raise ValueError(f"handlers of unknown methods: {', '.join(strangers)}")
+    return {
+        name: Route(
+            method=METHODS[name],
+            handler=handler,
+            roles=frozenset((*ROLES, None))
+            if name in _OPEN_TO_ALL
+            else frozenset(role for role in ROLES if allows(role, METHODS[name].role)),
+            noted=name in _NOTED,
+            decode=partial(decode_params, METHODS[name]),
+        )
+        for name, handler in handlers.items()
+    }
+
+
+def dispatch(known: Routes, request: Request | Notification, call: Call, *, refusing: bool) -> object:
     """Call the handler of a request; returns what it returns, which may be a coroutine.
 
     Raises:
         RpcError: there is no such method, the daemon is stopping, the caller may not, or wrong parameters.
     """
-    method = find_method(request.method)
-    handler = handlers.get(method.name)
-    if handler is None:
+    route = known.get(request.method)
+    if route is None:
+        method = find_method(request.method)
         raise RpcError("METHOD_NOT_FOUND", f"This version does not have {method.name} yet")
     if refusing:
         raise RpcError("SHUTTING_DOWN")
-    if not allows(call.peer.role, method.role) and method.name not in _OPEN_TO_ALL:
+    if call.peer.role not in route.roles:
+        required = route.method.role
         raise RpcError(
             "FORBIDDEN",
-            f"{method.name} needs the role {method.role}",
+            f"{request.method} needs the role {required}",
             role=call.peer.role or "none",
-            required=method.role,
-            action=f"Ask the administrator to add your user or group to `[access] {method.role}`.",
+            required=required,
+            action=f"Ask the administrator to add your user or group to `[access] {required}`.",
         )
-    params = decode_params(method, request.params)
-    if method.name in _NOTED:
+    params = route.decode(request.params)
+    if route.noted:
         who = {"pid": call.peer.pid, "uid": call.peer.uid}
-        _log.info("request_taken", session_id=getattr(params, "session_id", None), method=method.name, **who)
-    return handler(call, params)
+        _log.info(
+            "request_taken", session_id=getattr(params, "session_id", None), method=request.method, **who
+        )
+    return route.handler(call, params)

@@ -90,9 +90,13 @@ class Outgoing:
 
     async def room(self, size: int) -> None:
         """Wait until a line of `size` bytes finds little before it, or the client is lost."""
-        while self._lines and self._bytes + size > LOW_WATER_BYTES and not self.lost:
+        while not self.has_room(size) and not self.lost:
             self.wake()
             await self._progress.park()
+
+    def has_room(self, size: int) -> bool:
+        """Whether a line of `size` bytes finds little before it."""
+        return not self._lines or self._bytes + size <= LOW_WATER_BYTES
 
     @property
     def crowded(self) -> bool:

@@ -6,7 +6,8 @@ order and end: batches, what may be under way at once, who is given up. Which ha
 """
 
 import select
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from types import CoroutineType
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import trio
 from trio.abc import Stream
 
 from daemon.access import Peer
-from daemon.dispatch import Answer, Boundary, Call, Gathering, Handlers, Reply, Then, dispatch
+from daemon.dispatch import Answer, Call, Gathering, Reply, Routes, Then, dispatch, refusal
 from daemon.outgoing import Limits, Outgoing, linger
 from daemon.tallies import Tallies
 from protocol.errors import RpcError
@@ -59,7 +60,7 @@ class Connection:
         self,
         stream: Stream,
         peer: Peer,
-        handlers: Handlers,
+        known: Routes,
         limits: Limits,
         tallies: Tallies,
         *,
@@ -67,7 +68,7 @@ class Connection:
     ) -> None:
         self.peer = peer  # replaced when the lists of [access] change
         self._stream = stream
-        self._handlers = handlers
+        self._routes = known
         self._limits = limits
         self._tallies = tallies
         self._refusing = refusing
@@ -100,6 +101,16 @@ class Connection:
         for line in lines:
             await self._outgoing.put_when_room(line)
         self._outgoing.flush()
+
+    def tell(self, lines: Sequence[bytes]) -> bool:
+        """Send notifications now, as far as the socket takes them; False, and nothing is sent, where much
+        is queued before them."""
+        if not self._outgoing.has_room(sum(map(len, lines))):
+            return False
+        for line in lines:
+            self._outgoing.put(line)
+        self._outgoing.flush()
+        return True
 
     def open_subscription(self) -> tuple[int, trio.CancelScope]:
         """Number a subscription; its pump runs in the scope, which is cancelled when it is to end.
@@ -164,7 +175,7 @@ class Connection:
                     return False
                 if not data:
                     return False
-                self._turn_ends = trio.current_time() + _TURN_S
+                self._turn_ends = time.perf_counter() + _TURN_S
                 for incoming in decoder.feed(bytes(data)):
                     if type(incoming) is Request:  # the usual, and in no coroutine of its own
                         if self._must_wait():
@@ -176,6 +187,8 @@ class Connection:
                     else:
                         await self._take(incoming)
                 self._outgoing.flush()
+                # While others have their turn the client may ask again: then nobody waits for its socket.
+                await trio.lowlevel.checkpoint()
         return False
 
     async def _take(self, incoming: Incoming) -> None:
@@ -201,34 +214,42 @@ class Connection:
 
     def _begin(self, request: Request | Notification, answer: Answer) -> None:
         """Carry a request out: at once, or as a task if its handler is a coroutine."""
-        request_id = request.id if isinstance(request, Request) else None
-        boundary = Boundary("request_failed", self.peer.uid, request)
-        result: object = None
-        with boundary:
+        began = time.perf_counter()
+        request_id = request.id if type(request) is Request else None
+        try:
             call = Call(self, self.peer, request_id)
-            result = dispatch(self._handlers, request, call, refusing=self._refusing())
-            if isinstance(result, CoroutineType):
+            result = dispatch(self._routes, request, call, refusing=self._refusing())
+            if type(result) is CoroutineType:
                 scope = trio.CancelScope()
                 self._under_way.add(scope)
-                self._nursery.start_soon(self._complete, request, result, scope, boundary, answer)
+                self._nursery.start_soon(self._complete, request, result, scope, began, answer)
                 return
-        answer(*self._encoded(request, result, boundary))
+            line, then = _encoded(request, result)
+        except Exception as error:  # noqa: BLE001  the boundary of one request
+            answer(self._refused(request, error, began), ())
+            return
+        self._tallies.answered(request.method, began, None)
+        answer(line, then)
 
     async def _complete(
         self,
         request: Request | Notification,
         handling: Coroutine[Any, Any, object],
         scope: trio.CancelScope,
-        boundary: Boundary,
+        began: float,
         answer: Answer,
     ) -> None:
-        result: object = None
+        then: tuple[Then, ...] = ()
         try:
-            with scope, boundary:
-                result = await handling
-            if scope.cancelled_caught:
-                boundary.error = RpcError("SHUTTING_DOWN")
-            line, then = self._encoded(request, result, boundary)
+            try:
+                with scope:
+                    line, then = _encoded(request, await handling)
+                if scope.cancelled_caught:
+                    line = self._refused(request, RpcError("SHUTTING_DOWN"), began)
+                else:
+                    self._tallies.answered(request.method, began, None)
+            except Exception as error:  # noqa: BLE001  the same boundary
+                line = self._refused(request, error, began)
             if line is not None and len(line) >= _LARGE_REPLY_BYTES:
                 await self._outgoing.room(len(line))
             reached("reply.made")
@@ -242,21 +263,10 @@ class Connection:
             self._outgoing.flush()
         reached("reply.sent")
 
-    def _encoded(
-        self, request: Request | Notification, result: object, boundary: Boundary
-    ) -> tuple[bytes | None, tuple[Then, ...]]:
-        code = None if boundary.error is None else boundary.error.code
-        self._tallies.answered(request.method, boundary.began, code)
-        then: tuple[Then, ...] = ()
-        if isinstance(result, Reply):
-            then = (result.then,)
-            result = result.result
-        if not isinstance(request, Request):
-            return None, then
-        if boundary.error is None:
-            with boundary:
-                return encode_result(request.id, result), then
-        return encode_error(request.id, boundary.error or RpcError("INTERNAL_ERROR")), ()
+    def _refused(self, request: Request | Notification, error: Exception, began: float) -> bytes | None:
+        refused = refusal(error, "request_failed", self.peer.uid, request)
+        self._tallies.answered(request.method, began, refused.code)
+        return encode_error(request.id, refused) if isinstance(request, Request) else None
 
     def _send(self, line: bytes | None, then: tuple[Then, ...]) -> None:
         if line is not None:
@@ -266,26 +276,26 @@ class Connection:
 
     async def _follow(self, then: Then) -> None:
         """Run what follows a reply; a client whose task fails is closed, so that it comes again."""
-        boundary = Boundary("notifications_failed", self.peer.uid)
-        with boundary:
+        try:
             await then()
-        if boundary.error is not None:
+        except Exception as error:  # noqa: BLE001  the same boundary
+            refusal(error, "notifications_failed", self.peer.uid)
             self._reading.cancel()
 
     def _must_wait(self) -> bool:
         """Whether the next request has to wait for `_room`."""
         return (
-            trio.current_time() >= self._turn_ends
+            time.perf_counter() >= self._turn_ends
             or self._outgoing.crowded
             or len(self._under_way) >= self._limits.max_in_flight
         )
 
     async def _room(self) -> None:
         """Wait until less is under way than may be, what was answered is read, and others had their turn."""
-        if trio.current_time() >= self._turn_ends:
+        if time.perf_counter() >= self._turn_ends:
             self._outgoing.flush()
             await trio.lowlevel.checkpoint()
-            self._turn_ends = trio.current_time() + _TURN_S
+            self._turn_ends = time.perf_counter() + _TURN_S
         if self._outgoing.crowded:
             await self._outgoing.relief()
         if len(self._under_way) >= self._limits.max_in_flight:
@@ -325,3 +335,12 @@ class Connection:
         await trio.aclose_forcefully(self._stream)
         with trio.move_on_after(_GRACE_S):
             await self.idle()
+
+
+def _encoded(request: Request | Notification, result: object) -> tuple[bytes | None, tuple[Then, ...]]:
+    """Return the line that answers a request, None for a notification, and what is to be run after it."""
+    then: tuple[Then, ...] = ()
+    if type(result) is Reply:
+        then = (result.then,)
+        result = result.result
+    return (encode_result(request.id, result) if type(request) is Request else None), then

@@ -10,14 +10,13 @@ import trio
 from trio.abc import Stream
 
 from daemon.access import Access, Credentials, Peer, peer_credentials
-from daemon.dispatch import Handlers
+from daemon.dispatch import Handlers, routes
 from daemon.listener import Listener
 from daemon.outgoing import Limits, linger
 from daemon.rpc import Connection
 from daemon.tallies import Tallies
 from protocol.errors import RpcError
 from protocol.jsonrpc import encode_error
-from protocol.methods import METHODS
 
 _TURN_AWAY_S: Final = 1.0
 _MOST_TURNED_AWAY: Final = 64
@@ -40,9 +39,7 @@ class Server:
         Raises:
             ValueError: there is a handler of a method that the protocol does not have.
         """
-        if strangers := sorted(handlers.keys() - METHODS.keys()):
-            raise ValueError(f"handlers of unknown methods: {', '.join(strangers)}")
-        self._handlers = handlers
+        self._routes = routes(handlers)
         self._access = access
         self._limits = limits
         self._tallies = Tallies() if tallies is None else tallies
@@ -127,7 +124,7 @@ class Server:
         connection = Connection(
             stream,
             self._access.peer(credentials),
-            self._handlers,
+            self._routes,
             self._limits,
             self._tallies,
             refusing=lambda: self._refusing,

@@ -1,6 +1,6 @@
 """events.*: the log, read page by page or pushed as notifications."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -36,15 +36,25 @@ async def _push(
 ) -> None:
     """Send what the subscription gives, and the client may know of, until it, or the connection, ends.
 
-    The client's role and the lists of a session count as they are when the event is sent.
+    The client's role and the lists of a session count as they are when the event is sent. Who keeps up is
+    told with the commit itself, without a task's turn; here it is only caught up with.
     """
     head = b'{"jsonrpc":"2.0","method":"event","params":{"subscription":%d,"event":' % number
+
+    def lines(events: Iterable[Event]) -> list[bytes]:
+        return [head + event.json + b"}}\n" for event in _seen(service, client.peer, events)]
+
+    def push(events: Sequence[Event]) -> bool:
+        if scope.cancel_called or not allows(client.peer.role, "reader"):
+            return False
+        return client.tell(lines(events))
+
     with scope, subscription:
+        subscription.push = push
         async for events in subscription:
             if not allows(client.peer.role, "reader"):
                 return
-            seen = _seen(service, client.peer, events)
-            await client.notify(*(head + event.json + b"}}\n" for event in seen))
+            await client.notify(*lines(events))
 
 
 def _seen(service: Service, peer: Peer, events: Iterable[Event]) -> list[Event]:

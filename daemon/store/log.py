@@ -1,8 +1,9 @@
 """The event log as the daemon's tasks see it: what has just been committed, and subscriptions.
 
-A subscription is a cursor. It takes what it wants at its own pace: from the recent events in memory, which
-all share, and from the table where it lags behind those or begins before them. So nobody who is slow costs
-the writer or the others anything; when a client is too slow is for its connection to decide.
+A subscription is a cursor. One that keeps up is given what is committed there and then; one that does not
+takes what it wants at its own pace: from the recent events in memory, which all share, and from the table
+where it lags behind those or begins before them. So nobody who is slow costs the writer or the others
+anything; when a client is too slow is for its connection to decide.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .errors import StoreClosed
 from .events import Page, bounds, read_new, read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence, Set
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from types import TracebackType
 
     import apsw
@@ -32,6 +33,10 @@ __all__ = ["Committed", "EventLog", "Subscription"]
 _PAGE: Final = 500
 RING_EVENTS: Final = 4096
 _RING_BYTES: Final = 32 * 1024 * 1024
+
+# As much of one commit is pushed at once, to as many: others have their turn before more.
+_PUSHED_EVENTS: Final = 64
+_PUSHED_SUBSCRIPTIONS: Final = 256
 
 
 @attrs.frozen
@@ -120,10 +125,15 @@ class EventLog:
             self._ring.reset(found.latest)
         else:
             self._ring.extend(found.events)
-        types = {each.record.type for each in found.events or ()}
-        sessions = {each.record.session_id for each in found.events or ()}
-        for each in tuple(self._waiting):
-            each.notice(found.latest, None if found.events is None else (types, sessions))
+        waiting = tuple(self._waiting)
+        if found.events is None or len(found.events) > _PUSHED_EVENTS:
+            for each in waiting:
+                each.wake()
+            return
+        for each in waiting[:_PUSHED_SUBSCRIPTIONS]:
+            each.take_at_once(found.events)
+        for each in waiting[_PUSHED_SUBSCRIPTIONS:]:
+            each.notice(found.events)
 
     async def list(
         self,
@@ -202,6 +212,9 @@ class Subscription:
     `cursor` is the seq up to which everything has been handed over: a later subscription goes on from there.
     Cancelling the iteration loses nothing: it can be taken up again. One task iterates at a time. Iteration
     raises CURSOR_EXPIRED when retention has overtaken the cursor, and ends when the subscription is closed.
+
+    `push`, where it is set, is given what is committed while the iteration waits for more, in the moment of
+    the commit; what it returns True for is taken, and not iterated over. It must not wait.
     """
 
     def __init__(
@@ -213,6 +226,7 @@ class Subscription:
         self._sessions = sessions
         self._news = trio.Event()
         self._closed = False
+        self.push: Callable[[Sequence[Event]], bool] | None = None
 
     def __enter__(self) -> Subscription:
         return self
@@ -258,20 +272,29 @@ class Subscription:
                 return wanted
         return []
 
-    def notice(self, latest: int, news: tuple[Set[str], Set[str | None]] | None) -> None:
-        """Something was committed while this subscription was waiting, with nothing left to take.
+    def take_at_once(self, events: Sequence[Event]) -> None:
+        """These were committed while nothing was left to take: push them, or have the iteration go on."""
+        wanted = self._new_of(events)
+        if self._news.is_set() or (wanted and (self.push is None or not self.push(wanted))):
+            self._news.set()
+        else:
+            self.cursor = max(self.cursor, events[-1].seq)
 
-        Nobody is woken for what is not wanted: the cursor just moves on.
-        """
-        if news is not None:
-            types, sessions = news
-            if (self._types is not None and self._types.isdisjoint(types)) or (
-                self._sessions is not None and self._sessions.isdisjoint(sessions)
-            ):
-                if not self._news.is_set():
-                    self.cursor = max(self.cursor, latest)
-                return
+    def notice(self, events: Sequence[Event]) -> None:
+        """These were committed while nothing was left to take: have the iteration go on if any is wanted."""
+        if self._new_of(events):
+            self._news.set()
+        elif not self._news.is_set():
+            self.cursor = max(self.cursor, events[-1].seq)
+
+    def wake(self) -> None:
+        """Have the iteration go on."""
         self._news.set()
+
+    def _new_of(self, events: Sequence[Event]) -> Sequence[Event]:
+        if self._types is None and self._sessions is None and self.cursor < events[0].seq:
+            return events
+        return [each for each in events if each.seq > self.cursor and self._wants(each)]
 
     async def _wait(self) -> None:
         self._news = trio.Event()
