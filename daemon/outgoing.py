@@ -3,7 +3,7 @@
 Lines that have gathered leave in one send. Owns the two limits on a client that does not read: bytes, time.
 Knows nothing of requests.
 
-When the queue is full: `put` gives the client up; `put_when_room` waits, and so can never fill it; `relief`
+When the queue is full: `put` gives the client up; `room` waits before it, and so it is never filled; `relief`
 lets one who still reads catch up before more is put. A client that takes nothing for `stall_s` while
 something waits for it is given up in any case.
 """
@@ -82,11 +82,6 @@ class Outgoing:
             return
         self._lines.append(line)
         self._bytes += len(line)
-
-    async def put_when_room(self, line: bytes) -> None:
-        """Wait until little is queued, then queue a line; on cancellation it is not queued."""
-        await self.room(len(line))
-        self.put(line)
 
     async def room(self, size: int) -> None:
         """Wait until a line of `size` bytes finds little before it, or the client is lost."""

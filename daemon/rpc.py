@@ -99,7 +99,9 @@ class Connection:
         """
         await trio.lowlevel.checkpoint()
         for line in lines:
-            await self._outgoing.put_when_room(line)
+            if not self._outgoing.has_room(len(line)):
+                await self._outgoing.room(len(line))
+            self._outgoing.put(line)
         self._outgoing.flush()
 
     def tell(self, lines: Sequence[bytes]) -> bool:

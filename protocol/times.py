@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1)
 _MS = timedelta(milliseconds=1)
@@ -10,7 +11,13 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 def rfc3339(epoch_ms: int) -> str:
     """Return e.g. `2026-11-21T10:00:00.000Z` for milliseconds since 1970, years 1 to 9999."""
-    return (_EPOCH + epoch_ms * _MS).isoformat(timespec="milliseconds") + "Z"
+    seconds, ms = divmod(epoch_ms, 1000)
+    return f"{_second(seconds)}.{ms:03}Z"
+
+
+@lru_cache(maxsize=1024)  # what is told together happened together
+def _second(epoch_s: int) -> str:
+    return (_EPOCH + timedelta(seconds=epoch_s)).isoformat()
 
 
 def parse(text: str) -> int:

@@ -136,8 +136,7 @@ def session_record(
     )
 
 
-@attrs.frozen(slots=True)
-class MessageRow:
+class MessageRow(msgspec.Struct, frozen=True):
     """A message as it is stored. `ref` is the row, `chat` the chat whatever it is called; times in ms."""
 
     ref: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from daemon.store import Store, Subscription
     from daemon.store.events import Page
+    from daemon.store.records import Event
 
 TYPES = ("session.status", "session.qr", "session.connected")
 SESSIONS = ("a", "b", "c")
@@ -225,6 +227,7 @@ subscribers = st.tuples(
     st.one_of(st.none(), st.sets(st.sampled_from(TYPES))),
     st.one_of(st.none(), st.sets(st.sampled_from(SESSIONS), min_size=1)),
     st.lists(st.integers(-1, 8), min_size=1, max_size=5),  # how slow it is; -1: is cancelled, comes back
+    st.lists(st.booleans()),  # whether it takes what is pushed to it, in turn; empty: nothing is pushed
 )
 bursts = st.lists(
     st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from(SESSIONS)), max_size=30),
@@ -242,7 +245,12 @@ async def test_subscriptions_miss_nothing_and_repeat_nothing(
     starts = [trio.Event() for _ in range(13)]
 
     async def follow(
-        late: int, place: float | None, types: set[str] | None, sessions: set[str] | None, pace: list[int]
+        late: int,
+        place: float | None,
+        types: set[str] | None,
+        sessions: set[str] | None,
+        pace: list[int],
+        takes: list[bool],
     ) -> None:
         await starts[late].wait()
         after = None if place is None else int(store.log.latest * place)
@@ -251,21 +259,32 @@ async def test_subscriptions_miss_nothing_and_repeat_nothing(
         begin = store.log.latest if after is None else after
         got: list[int] = []
         awaited = set(sessions or SESSIONS)
-        with store.log.subscribe(after, types, sessions) as subscription:
-            turn = 0
-            while awaited:
-                step = pace[turn % len(pace)]
-                turn += 1
+        willing = cycle(takes)
+
+        def take(events: Sequence[Event]) -> None:
+            for each in events:
+                got.append(each.seq)
+                if each.record.type == LAST:
+                    awaited.discard(each.record.session_id or "")
+            if not awaited:
+                over.cancel()
+
+        def push(events: Sequence[Event]) -> bool:
+            taken = next(willing)
+            if taken:
+                take(events)
+            return taken
+
+        with store.log.subscribe(after, types, sessions) as subscription, trio.CancelScope() as over:
+            subscription.push = push if takes else None
+            for step in cycle(pace):
                 if step < 0:
                     with trio.CancelScope() as scope:
                         scope.cancel()
                         await anext(subscription)
                 for _ in range(step):
                     await trio.lowlevel.checkpoint()
-                for each in await anext(subscription):
-                    got.append(each.seq)
-                    if each.record.type == LAST:
-                        awaited.discard(each.record.session_id or "")
+                take(await anext(subscription))
         expected = await store.log.list(begin, 10_000, types, sessions)
         assert got == [each.seq for each in expected.events]
 
@@ -329,6 +348,33 @@ async def test_a_page_may_be_ahead_of_what_is_published() -> None:
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
     assert told == [6]
+
+
+async def test_who_keeps_up_is_told_with_the_commit() -> None:
+    """Of 1,000 who wait for the same event, the first hundreds have it at once, the others in their turn."""
+    log = EventLog(nobody_reads)
+    told: list[int] = []
+
+    def push(events: Sequence[Event]) -> bool:
+        told.extend(each.seq for each in events)
+        return True
+
+    async def listen() -> None:
+        with log.subscribe() as subscription:
+            subscription.push = push
+            async for batch in subscription:
+                told.extend(each.seq for each in batch)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(1000):
+            nursery.start_soon(listen)
+        await wait_all_tasks_blocked()
+        log.publish(Committed((event(1, 1, "daemon.started", None, "{}", None),), 1, 1))
+        at_once = len(told)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert told == [1] * 1000
+    assert 200 < at_once < 1000
 
 
 async def test_a_subscription_that_never_came_to_be_used_is_not_kept(store: Store) -> None:
