@@ -1,7 +1,8 @@
 """Clients that are told of events.
 
-`python -m benchmarks.listeners push SOCKET COUNT SECONDS`: so many subscribers, and one client that sends
-what standard input says, again whenever all have been told. Prints events a second.
+`python -m benchmarks.listeners push SOCKET COUNT IN_FLIGHT SECONDS`: so many subscribers, and one client that
+sends what standard input says, again whenever all have been told of one; of IN_FLIGHT they need not have been
+told yet. Prints events a second.
 `python -m benchmarks.listeners replay SOCKET EVENTS`: one that resumes at the log's start.
 """
 
@@ -21,7 +22,7 @@ def _subscribed(path: str, after: int | None) -> socket.socket:
     return sock
 
 
-def push(path: str, count: int, seconds: float) -> float:
+def push(path: str, count: int, in_flight: int, seconds: float) -> float:
     """Return how many events a second reached all."""
     line = sys.stdin.buffer.read()
     subscribers = [_subscribed(path, None) for _ in range(count)]
@@ -29,20 +30,19 @@ def push(path: str, count: int, seconds: float) -> float:
         sock.recv(4096)
     asking = socket.socket(socket.AF_UNIX)
     asking.connect(path)
-    events = 0
+    told = asked = 0
     with selectors.EpollSelector() as selector:
-        for sock in subscribers:
-            selector.register(sock, selectors.EVENT_READ)
+        for sock in (asking, *subscribers):
+            selector.register(sock, selectors.EVENT_READ, sock)
         begun = time.perf_counter()
         while time.perf_counter() < begun + seconds:
-            asking.sendall(line)
-            missing = count
-            while missing:
-                for key, _ in selector.select():
-                    missing -= key.fileobj.recv(65536).count(b"\n")  # type: ignore[union-attr]
-            asking.recv(65536)
-            events += 1
-        return events / (time.perf_counter() - begun)
+            missing = told // count + in_flight - asked
+            asking.sendall(line * missing)
+            asked += missing
+            for key, _ in selector.select():
+                lines = key.data.recv(1 << 18).count(b"\n")
+                told += lines if key.data is not asking else 0
+        return told / count / (time.perf_counter() - begun)
 
 
 def replay(path: str, events: int) -> float:
@@ -57,5 +57,8 @@ def replay(path: str, events: int) -> float:
 
 if __name__ == "__main__":
     _, what, where, number, *rest = sys.argv
-    per_s = push(where, int(number), float(rest[0])) if what == "push" else replay(where, int(number))
+    if what == "push":
+        per_s = push(where, int(number), int(rest[0]), float(rest[1]))
+    else:
+        per_s = replay(where, int(number))
     print(json.dumps({"per_s": per_s}))

@@ -1,6 +1,6 @@
 """message.*: what is sent and what was said."""
 
-import secrets
+import os
 from collections.abc import Callable, Mapping
 
 import apsw
@@ -104,7 +104,7 @@ def _referring(db: apsw.Connection, session_id: str, content: Content, params: M
 
 def new_message_id() -> str:
     """Return an id as WhatsApp Web chooses them: `3EB0` and 18 hex digits (WAWebMsgKey.newId, 2.3000)."""
-    return "3EB0" + secrets.token_hex(9).upper()
+    return "3EB0" + os.urandom(9).hex().upper()
 
 
 async def _least_loaded(service: Service, tag: str | None, hidden: list[str]) -> str:
