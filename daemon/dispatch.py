@@ -3,7 +3,7 @@
 Owns what handlers see of the channel (`Call`, `Reply`, `Handler`). Knows nothing of streams.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -43,8 +43,8 @@ class Client(Protocol):
     async def notify(self, *lines: bytes) -> None:
         """Send notifications, as encoded lines, in order; waits while much is queued."""
 
-    def tell(self, lines: Sequence[bytes]) -> bool:
-        """Send notifications at once; False, and none is sent, where much is queued."""
+    def tell(self, lines: bytes) -> bool:
+        """Send notifications, as encoded lines, at once; False, and none is sent, where much is queued."""
 
     def open_subscription(self) -> "tuple[int, trio.CancelScope]":
         """Number a subscription; whatever sends its notifications runs in the scope."""

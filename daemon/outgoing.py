@@ -113,9 +113,19 @@ class Outgoing:
         if self._fd is None or self._bytes > _JOINED_BYTES:
             self.wake()
             return
-        data = self._gathered()
+        self._write(self._fd, self._gathered())
+
+    def tell(self, data: bytes) -> None:
+        """Send lines now, behind what is queued, as far as the socket takes them; then the writer goes on."""
+        if self._fd is None or self._lines or self._sending or self.lost:
+            self.put(data)
+            self.flush()
+        else:
+            self._write(self._fd, data)
+
+    def _write(self, fd: int, data: bytes) -> None:
         try:
-            sent = os.write(self._fd, data)
+            sent = os.write(fd, data)
         except BlockingIOError:
             sent = 0
         except OSError:

@@ -7,7 +7,7 @@ order and end: batches, what may be under way at once, who is given up. Which ha
 
 import select
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any, Final
 
@@ -104,14 +104,15 @@ class Connection:
             self._outgoing.put(line)
         self._outgoing.flush()
 
-    def tell(self, lines: Sequence[bytes]) -> bool:
-        """Send notifications now, as far as the socket takes them; False, and nothing is sent, where much
-        is queued before them."""
-        if not self._outgoing.has_room(sum(map(len, lines))):
+    def tell(self, lines: bytes) -> bool:
+        """Send notifications, as encoded lines, now: as far as the socket takes them, and then the rest.
+
+        False, and nothing is sent, where much is queued before them.
+        """
+        if not self._outgoing.has_room(len(lines)):
             return False
-        for line in lines:
-            self._outgoing.put(line)
-        self._outgoing.flush()
+        if lines:
+            self._outgoing.tell(lines)
         return True
 
     def open_subscription(self) -> tuple[int, trio.CancelScope]:

@@ -40,6 +40,11 @@ class Visibility:
         if lists is not None:
             self._deleted.setdefault(session_id, []).append((upto, lists))
 
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether no session has lists: everybody with a role sees all."""
+        return not self._lists and not self._deleted
+
     def sees(self, peer: Peer | None, session_id: str | None) -> bool:
         """Whether the caller may know of the session, if there is one; None is the daemon itself.
 

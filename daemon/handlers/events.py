@@ -1,7 +1,7 @@
 """events.*: the log, read page by page or pushed as notifications."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import trio
@@ -39,27 +39,36 @@ async def _push(
     The client's role and the lists of a session count as they are when the event is sent. Who keeps up is
     told with the commit itself, without a task's turn; here it is only caught up with.
     """
-    head = b'{"jsonrpc":"2.0","method":"event","params":{"subscription":%d,"event":' % number
-
-    def lines(events: Iterable[Event]) -> list[bytes]:
-        return [head + event.json + b"}}\n" for event in _seen(service, client.peer, events)]
 
     def push(events: Sequence[Event]) -> bool:
         if scope.cancel_called or not allows(client.peer.role, "reader"):
             return False
-        return client.tell(lines(events))
+        return client.tell(_joined(number, tuple(_seen(service, client.peer, events))))
 
     with scope, subscription:
         subscription.push = push
         async for events in subscription:
             if not allows(client.peer.role, "reader"):
                 return
-            await client.notify(*lines(events))
+            await client.notify(*_lines(number, _seen(service, client.peer, events)))
 
 
-def _seen(service: Service, peer: Peer, events: Iterable[Event]) -> list[Event]:
-    sees = service.visibility.sees_event
-    return [event for event in events if sees(peer, event.record.session_id, event.seq)]
+def _seen(service: Service, peer: Peer, events: Sequence[Event]) -> Sequence[Event]:
+    visibility = service.visibility
+    if visibility.hides_nothing:
+        return events
+    return [event for event in events if visibility.sees_event(peer, event.record.session_id, event.seq)]
+
+
+def _lines(number: int, events: Iterable[Event]) -> list[bytes]:
+    head = b'{"jsonrpc":"2.0","method":"event","params":{"subscription":%d,"event":' % number
+    return [head + event.json + b"}}\n" for event in events]
+
+
+@lru_cache(maxsize=8)
+def _joined(number: int, events: tuple[Event, ...]) -> bytes:
+    """Return the notifications of what has just been committed: many clients are told the very same."""
+    return b"".join(_lines(number, events))
 
 
 def unsubscribe(_service: Service, call: Call, params: EventsUnsubscribeParams) -> EventsUnsubscribeResult:
