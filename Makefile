@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs picture setup run test test-slow fuzz soak chaos demo bench bench-quick lint lock dist man install uninstall deb clean
+.PHONY: docs picture setup run test test-slow fuzz soak chaos demo bench bench-plot bench-quick lint lock dist man install uninstall deb clean
 
 setup: $(STAMP)
 
@@ -61,6 +61,11 @@ bench: setup $(PEER)
 # Two minutes: what is worse than benchmarks/results.json.
 bench-quick: setup $(PEER)
 	@$(BIN)/python -m benchmarks --quick
+
+# docs/growth.svg, from benchmarks/results.json.
+bench-plot: setup
+	@$(BIN)/pip install --quiet matplotlib==3.11.*
+	@$(BIN)/python -m benchmarks.plot
 
 bench-%: setup $(PEER)
 	@$(BIN)/python -m benchmarks $*

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from . import daemon, events, growth, launches, memory, recovery, send, start, status
+from . import daemon, events, growth, launches, memory, recovery, scale, send, start, status
 from .frame import Comparison, fallen, keep, report
 
 BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
     "events": events.run,
     "daemon": daemon.run,
     "growth": growth.run,
+    "scale": scale.run,
 }
 
 

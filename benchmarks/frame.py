@@ -48,6 +48,8 @@ class Comparison:
     floor: Sequence[float]
     floor_is: str
     target: Target | None = None
+    curve: Mapping[int, float] | None = None
+    """The median of the product's figure by the size of something, where it was taken of several."""
 
     @property
     def ratios(self) -> list[float]:
@@ -69,6 +71,7 @@ class Comparison:
             "ratio": _spread(self.ratios),
             "target": None if self.target is None else str(self.target),
             "met": None if self.target is None else self.target.is_met(self.ratio),
+            **({} if self.curve is None else {"curve": {n: _short(v) for n, v in self.curve.items()}}),
         }
 
 

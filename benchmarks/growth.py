@@ -25,6 +25,7 @@ _SECONDS: Final = 0.5
 _TARGET: Final = Target(bound="at most", ratio=10)
 
 _QUESTIONS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
+    "message.get": ("message.get", {"messageId": "3EB0000000000000000100"}),
     "message.list": ("message.list", {}),
     "message.list of a chat": ("message.list", {"chatId": "4915110000001@c.us"}),
     "message.list, direction out": ("message.list", {"direction": "out"}),
@@ -124,17 +125,24 @@ def _fill(path: Path, count: int) -> None:
             "created_at": "t",
             "updated_at": "t",
         }
-        _insert_like(db, "messages", "ref", changed)
+        insert_like(db, "messages", "ref", changed)
         db.execute("DELETE FROM messages WHERE ref = 1")
-        _insert_like(db, "events", "seq", {"message": "i + 2", "at": "t"})
+        insert_like(db, "events", "seq", {"message": "i + 2", "at": "t"})
     db.close()
 
 
-def _insert_like(db: apsw.Connection, table: str, number: str, changed: Mapping[str, str]) -> None:
-    """Insert a row for each number: the table's last one, with some columns' values changed."""
+def insert_like(
+    db: apsw.Connection, table: str, number: str, changed: Mapping[str, str], like: str | None = None
+) -> None:
+    """Insert a row for each of `numbers`, a table: like one that is there, with some columns' values changed.
+
+    `like` is the query of the row that is copied; the table's last one by default.
+    """
+    # Without generated columns, which take no value.
     names = [row[1] for row in db.execute(f"PRAGMA table_info({table})") if row[1] != number]
     values = ", ".join(changed.get(name, f"like_this.{name}") for name in names)
+    like = like or f"SELECT * FROM {table} ORDER BY {number} DESC LIMIT 1"
     db.execute(
         f"""INSERT INTO {table} ({", ".join(names)}) SELECT {values}
-            FROM numbers, (SELECT * FROM {table} ORDER BY {number} DESC LIMIT 1) AS like_this"""
+            FROM numbers, ({like}) AS like_this"""
     )

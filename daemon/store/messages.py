@@ -205,7 +205,7 @@ def find(db: apsw.Connection, session_id: str, message_id: str) -> MessageRow | 
         row
         or db.execute(
             f"""SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.session_id = ? AND m.id = ?
-            ORDER BY m.direction DESC, m.ref DESC LIMIT 1""",  # noqa: S608
+            ORDER BY +m.direction DESC, m.ref DESC LIMIT 1""",  # noqa: S608
             (session_id, message_id),
         ).fetchone()
     )

@@ -119,9 +119,9 @@ def _hold_back(db: apsw.Connection, session_id: str, at_ms: int, rate_per_minute
 def unsent(db: apsw.Connection, session_id: str, ids: Collection[str]) -> set[str]:
     """Return those of the messages with these ids that wait to be sent, or may be told to be sent again."""
     rows = db.execute(
-        """SELECT id FROM messages WHERE session_id = ? AND direction = 'out' AND origin = 'api'
-           AND id IN (SELECT value FROM json_each(?))
-           AND status IN ('queued', 'sending', 'failed', 'cancelled')""",
+        """SELECT id FROM messages INDEXED BY messages_out_by_id
+           WHERE session_id = ? AND direction = 'out' AND id IN (SELECT value FROM json_each(?))
+           AND origin = 'api' AND status IN ('queued', 'sending', 'failed', 'cancelled')""",
         (session_id, to_json(sorted(ids))),
     )
     return {found for (found,) in rows}
