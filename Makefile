@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs picture setup run test test-slow fuzz soak chaos demo bench bench-plot bench-quick lint lock dist man install uninstall deb clean
+.PHONY: docs picture setup run test test-slow fuzz soak chaos many demo bench bench-plot bench-quick lint lock dist man install uninstall deb clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,11 @@ soak: setup
 chaos: setup
 	@WASUP_SESSIONS=$${WASUP_SESSIONS:-20} WASUP_SECONDS=$${WASUP_SECONDS:-1800} \
 		$(BIN)/python -m pytest -s tests/system/test_chaos.py
+
+# 500 sessions on stand-ins, then as many with real Chromes as fit into 16 GiB (WASUP_GIB); one is killed each second.
+many: setup
+	@WASUP_GIB=$${WASUP_GIB:-16} $(BIN)/python -m pytest -s -m slow \
+		tests/system/test_many_sessions.py tests/system/test_real_browsers.py
 
 # A million inputs each to the byte stream, to every method and from the page; INPUTS=1000 for fewer.
 INPUTS ?= 1000000
