@@ -7,13 +7,12 @@ suspended machine can spend a restart or hold one back.
 import math
 from collections.abc import Sequence
 
-import attrs
+import msgspec
 
 from supervisors.settings import RestartSettings
 
 
-@attrs.frozen(kw_only=True)
-class Ledger:
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """The restarts of one budget, oldest first, as the times at which they were (or will be) done.
 
     A manual start, a manual restart and a revival each begin a new, empty one.
@@ -35,8 +34,7 @@ def restored(restarts_ms: Sequence[int], wall_ms: int, now: float) -> Ledger:
     return Ledger(restarts=tuple(sorted(now - max(0, wall_ms - at_ms) / 1000 for at_ms in restarts_ms)))
 
 
-@attrs.frozen(kw_only=True)
-class Restart:
+class Restart(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict: start again at `at`; this is restart number `attempt` of the window (1 is the first)."""
 
     at: float
@@ -44,8 +42,7 @@ class Restart:
     ledger: Ledger
 
 
-@attrs.frozen(kw_only=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict: too many restarts; `revive_at` begins a new budget, None means never."""
 
     revive_at: float | None
@@ -94,8 +91,7 @@ def next_allowed(ledger: Ledger, settings: RestartSettings, now: float) -> float
     return earliest
 
 
-@attrs.frozen(kw_only=True)
-class ReconnectSettings:
+class ReconnectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A session's own `autoReconnect`, `reconnectInterval` (here in seconds) and `maxReconnectAttempts`."""
 
     enabled: bool = True

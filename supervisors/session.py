@@ -15,6 +15,7 @@ from functools import partial
 from typing import Protocol
 
 import attrs
+import msgspec
 import structlog
 import trio
 
@@ -414,4 +415,4 @@ def _at_rest(state: State) -> State:
     """Return what may be said of a session that a daemon before this one left so: it has no browser now."""
     if state.status in ("inactive", "disconnected"):
         return state
-    return attrs.evolve(state, status="disconnected", reason=machine.DAEMON_STOPPED)
+    return msgspec.structs.replace(state, status="disconnected", reason=machine.DAEMON_STOPPED)

@@ -1,6 +1,6 @@
 """What every move of the machine is made of."""
 
-import attrs
+import msgspec
 
 from supervisors import policy
 from supervisors.machine.words import (
@@ -31,7 +31,7 @@ class Parts:
         self.actions: list[Action] = []
 
     def _set(self, **changes: object) -> None:
-        self.state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # checked by attrs' own names
+        self.state = msgspec.structs.replace(self.state, **changes)
 
     def _publish(self, type_: str, **data: object) -> None:
         self.actions.append(Publish(type_, data))

@@ -7,6 +7,7 @@ levels alike, the settle time for new browsers only. While it goes on a client s
 from typing import assert_never
 
 import attrs
+import msgspec
 
 from supervisors import policy
 from supervisors.machine.parts import Parts
@@ -72,7 +73,7 @@ class Recovery(Parts):
         elif repair.begun:
             self._go_further(event, repair)
         elif event.level > repair.level:
-            self._set(repair=attrs.evolve(repair, level=min(event.level, Level.PAGE)))
+            self._set(repair=msgspec.structs.replace(repair, level=min(event.level, Level.PAGE)))
 
     def mended(self) -> None:
         repair = self.state.repair
@@ -212,7 +213,7 @@ class Recovery(Parts):
             return
         self._set(ledger=policy.moved(self.state.ledger, self.now))
         self._say_restarting(event.cause, event.detail, self.now)
-        self._repair(attrs.evolve(repair, level=level))
+        self._repair(msgspec.structs.replace(repair, level=level))
 
     def _repair(self, repair: Repair) -> None:
         """Do what the level says; a QR or a connection must follow within the connect timeout."""
@@ -220,7 +221,7 @@ class Recovery(Parts):
             self._become("connecting")
         self._set(
             phase=Phase.UP,
-            repair=attrs.evolve(repair, begun=True),
+            repair=msgspec.structs.replace(repair, begun=True),
             deadline=self.now + self.rules.connect_timeout,
         )
         self.actions.append(ReplacePage() if repair.level is Level.PAGE else Reconnect())

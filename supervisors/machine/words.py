@@ -4,7 +4,7 @@ import enum
 from collections.abc import Mapping
 from typing import Literal
 
-import attrs
+import msgspec
 
 from supervisors import policy
 from supervisors.settings import RestartSettings
@@ -74,8 +74,7 @@ LEVEL_ACTIONS: Mapping[Level, str] = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class Repair:
+class Repair(msgspec.Struct, frozen=True, kw_only=True):
     """A recovery at a level below the browser: planned, or (`begun`) under way until its deadline."""
 
     cause: str
@@ -83,18 +82,16 @@ class Repair:
     begun: bool
 
 
-@attrs.frozen(kw_only=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that decisions depend on; `connect_timeout` in seconds."""
 
-    restart: RestartSettings = attrs.Factory(RestartSettings)
+    restart: RestartSettings = msgspec.field(default_factory=RestartSettings)
     connect_timeout: float = 90.0
-    reconnect: policy.ReconnectSettings = attrs.Factory(policy.ReconnectSettings)
+    reconnect: policy.ReconnectSettings = msgspec.field(default_factory=policy.ReconnectSettings)
     conflict: Literal["takeover", "yield"] = "takeover"
 
 
-@attrs.frozen(kw_only=True)
-class State:
+class State(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is known of a session's life. Times are monotonic seconds."""
 
     status: Status = "inactive"
@@ -106,7 +103,7 @@ class State:
     then: Then | None = None  # only while ENDING or HELD
     rest_reason: str = STOPPED  # the reason of the `inactive` that a stop under way leads to
     deadline: float | None = None  # when Tick is due
-    ledger: policy.Ledger = attrs.Factory(policy.Ledger)
+    ledger: policy.Ledger = msgspec.field(default_factory=policy.Ledger)
     down_since: float | None = None  # the beginning of an outage that is to be reported as recovered
     reconnects: int = 0
     tried_at: float | None = None  # when the latest of them was
@@ -115,28 +112,23 @@ class State:
 
 
 # Commands, given by people and programs.
-@attrs.frozen
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """Run the session; begins a new restart budget."""
 
 
-@attrs.frozen
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """End the browser and stay down; accepted always."""
 
 
-@attrs.frozen
-class RestartNow:
+class RestartNow(msgspec.Struct, frozen=True):
     """End the browser and start it again; begins a new restart budget."""
 
 
-@attrs.frozen
-class Reload:
+class Reload(msgspec.Struct, frozen=True):
     """Have the living page load again, in the same browser."""
 
 
-@attrs.frozen
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """End the browser and keep it down while its files are worked on; `Release` must follow.
 
     `reason` is why a running session is disconnected meanwhile.
@@ -145,79 +137,67 @@ class Hold:
     reason: str
 
 
-@attrs.frozen
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """The files are free again: go on as is wanted, and as commands said meanwhile."""
 
 
-@attrs.frozen
-class Restore:
+class Restore(msgspec.Struct, frozen=True):
     """The daemon has started: make what the stored row wants true."""
 
 
-@attrs.frozen
-class Shutdown:
+class Shutdown(msgspec.Struct, frozen=True):
     """The daemon is stopping: end the browser, but keep what is wanted."""
 
 
 # What happened.
-@attrs.frozen
-class Queued:
+class Queued(msgspec.Struct, frozen=True):
     """The launch must wait: for its turn, or for memory."""
 
     reason: str = WAITING_FOR_LAUNCH
 
 
-@attrs.frozen
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """The launch got its turn: from here on the page owes a QR or a connection."""
 
 
-@attrs.frozen
-class QrShown:
+class QrShown(msgspec.Struct, frozen=True):
     """The page shows a code to scan; `expires_at` in RFC 3339."""
 
     text: str
     expires_at: str
 
 
-@attrs.frozen
-class PairingCodeShown:
+class PairingCodeShown(msgspec.Struct, frozen=True):
     """The page gave a code to type on the phone; `expires_at` in RFC 3339."""
 
     code: str
     expires_at: str
 
 
-@attrs.frozen
-class NumberTaken:
+class NumberTaken(msgspec.Struct, frozen=True):
     """The number is linked to another session that runs, and has been for longer."""
 
     detail: str
 
 
-@attrs.frozen
-class Connected:
+class Connected(msgspec.Struct, frozen=True):
     """The page is logged in and in sync; `phone_number` as `+` and digits."""
 
     phone_number: str | None
 
 
-@attrs.frozen
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """The page lives but has no connection to WhatsApp."""
 
     reason: str
     detail: str | None = None
 
 
-@attrs.frozen
-class LoggedOut:
+class LoggedOut(msgspec.Struct, frozen=True):
     """The account no longer knows this device; the page goes on to a new QR."""
 
 
-@attrs.frozen
-class Died:
+class Died(msgspec.Struct, frozen=True):
     """The browser is gone, and all of its processes; `cause` is one of the protocol's reasons, or `ENDED`.
 
     `action` is a sentence that says what somebody should do about it.
@@ -228,8 +208,7 @@ class Died:
     action: str | None = None
 
 
-@attrs.frozen
-class Broke:
+class Broke(msgspec.Struct, frozen=True):
     """The page does not work any more, though the browser lives; `level` is the cheapest that may help.
 
     Told again while a recovery is under way it says that this level has failed.
@@ -240,26 +219,22 @@ class Broke:
     level: Level = Level.RELOAD
 
 
-@attrs.frozen
-class Mended:
+class Mended(msgspec.Struct, frozen=True):
     """The page answers again after its loop was ended."""
 
 
-@attrs.frozen
-class Noticed:
+class Noticed(msgspec.Struct, frozen=True):
     """Something went wrong and was put right by the browser itself."""
 
     kind: str
     detail: str | None = None
 
 
-@attrs.frozen
-class UpdateWanted:
+class UpdateWanted(msgspec.Struct, frozen=True):
     """The page works, and asks to be loaded again for a new version of itself."""
 
 
-@attrs.frozen
-class Tick:
+class Tick(msgspec.Struct, frozen=True):
     """The deadline has come; `symptom` is how the page looks, for a deadline that it has missed."""
 
     symptom: Broke | Lost = Broke(PAGE_HUNG)
@@ -292,49 +267,41 @@ Event = (
 
 
 # What is to be done.
-@attrs.frozen
-class Launch:
+class Launch(msgspec.Struct, frozen=True):
     """Begin a new life: browser, page, bridge."""
 
 
-@attrs.frozen
-class End:
+class End(msgspec.Struct, frozen=True):
     """End the current life; its `Died` reports `cause`."""
 
     cause: str = ENDED
     detail: str | None = None
 
 
-@attrs.frozen
-class Reconnect:
+class Reconnect(msgspec.Struct, frozen=True):
     """Have the living page load again and connect."""
 
 
-@attrs.frozen
-class EndLoop:
+class EndLoop(msgspec.Struct, frozen=True):
     """End what the page's script is doing now; `Mended` or `Broke` follows."""
 
 
-@attrs.frozen
-class ReplacePage:
+class ReplacePage(msgspec.Struct, frozen=True):
     """Open another page in the same browser and close the one there is."""
 
 
-@attrs.frozen
-class TakeOver:
+class TakeOver(msgspec.Struct, frozen=True):
     """Have the page take the connection from whoever else uses this login."""
 
 
-@attrs.frozen
-class Publish:
+class Publish(msgspec.Struct, frozen=True):
     """Append one event to the log."""
 
     type: str
     data: Mapping[str, object]
 
 
-@attrs.frozen
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """Record an incident: what happened and what is done about it; `over`: it is mended already."""
 
     kind: str
@@ -343,15 +310,13 @@ class Note:
     over: bool = False
 
 
-@attrs.frozen
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """Record that something else is done now about the latest incident that is not over."""
 
     action: str
 
 
-@attrs.frozen
-class Over:
+class Over(msgspec.Struct, frozen=True):
     """Record that incidents are over: those of the kind `only`, or all but those of the kind `but`."""
 
     only: str | None = None

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,7 +92,7 @@ def test_an_interval_counts_from_the_attempt_however_late_its_failure_is_seen() 
 def test_a_loop_that_cannot_be_ended_leads_to_a_new_page_and_then_a_new_browser() -> None:
     run = connected().give(HUNG)
     run.now += 10
-    run.give(attrs.evolve(HUNG, level=Level.PAGE))
+    run.give(msgspec.structs.replace(HUNG, level=Level.PAGE))
     assert (run.told, run.done, run.incidents) == (DEATH, [ReplacePage()], [Tried("NEW_PAGE")])
     assert run.state.ledger.restarts == (run.now,)
     run.until_deadline()
