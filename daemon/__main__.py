@@ -7,14 +7,13 @@ import argparse
 import faulthandler
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 import trio
 
+from daemon import __version__, journald, keyfile, logs
 from daemon import config as configuration
-from daemon import journald, keyfile, logs
 from daemon import main as daemon
 from daemon.listener import ListenError
 from daemon.store import KeyMissing, StoreError
@@ -35,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--new-key", type=Path, metavar="FILE", help="make a new file with a key ([encryption]) and exit"
     )
-    made.add_argument("--version", action="version", version=f"wasupd {version('wasup')}")
+    made.add_argument("--version", action="version", version=f"wasupd {__version__}")
     return made
 
 

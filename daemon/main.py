@@ -6,13 +6,12 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
-from importlib.metadata import version
 
 import structlog
 import trio
 
+from daemon import __version__, keyfile, listener, logs
 from daemon import config as configuration
-from daemon import keyfile, listener, logs
 from daemon.backups import Backups
 from daemon.config import Config
 from daemon.expiry import keep_expiring
@@ -57,7 +56,7 @@ async def run(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_
         ListenError: the socket cannot be bound. StoreError: the store is refused; `KeyMissing`, for want of
             a key. ConfigError: the key file is refused.
     """
-    _log.info("daemon_starting", version=version("wasup"), pid=os.getpid(), state_dir=str(config.state_dir))
+    _log.info("daemon_starting", version=__version__, pid=os.getpid(), state_dir=str(config.state_dir))
     _log.info("sessions_permanent", timeout_minutes=0, cleanup_interval_minutes=0, never_expire=True)
     seals = Seals(keyfile.load(config.encryption.key_file, os.environ))
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,12 +92,12 @@ async def _serve(
         journal_of(store, files, activity, lambda: service.config.messages.retry_limit, tallies),
         take_delegation(),
     )
-    webhooks = Webhooks(store, config.webhooks, version=version("wasup"))
+    webhooks = Webhooks(store, config.webhooks, version=__version__)
     async with trio.open_nursery() as nursery:
         await nursery.start(fleet.run)
         await nursery.start(webhooks.run)
         service = Service(
-            version=version("wasup"),
+            version=__version__,
             config=config,
             store=store,
             fleet=fleet,

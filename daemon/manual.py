@@ -7,13 +7,13 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, get_args
 
 from cyclopts import App
 from cyclopts.argument import Argument
 
+from daemon import __version__
 from daemon.__main__ import parser
 from daemon.cli.program import EPILOGUE, HELP, application
 from daemon.cli.tree import spaces
@@ -33,7 +33,7 @@ def page(name: str) -> str:
     """Return the page of this name, one of PAGES."""
     make = {"wasupctl.1": _wasupctl, "wasupd.8": _wasupd, "wasup-config.toml.5": _config}[name]
     title, _, section = name.rpartition(".")
-    head = f'.TH {_quoted(title.upper())} {section} "" {_quoted(f"wasup {_version()}")} "wasup"'
+    head = f'.TH {_quoted(title.upper())} {section} "" {_quoted(f"wasup {__version__}")} "wasup"'
     return "\n".join([head, ".nh", ".ad l", *make()]) + "\n"
 
 
@@ -198,13 +198,6 @@ def _escaped(text: str) -> str:
 
 def _quoted(text: str, *, escape: bool = True) -> str:
     return '"' + (_escaped(text) if escape else text).replace('"', r"\(dq") + '"'
-
-
-def _version() -> str:
-    try:
-        return version("wasup")
-    except PackageNotFoundError:
-        return ""
 
 
 def main() -> int:

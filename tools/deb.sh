@@ -6,7 +6,7 @@ venv=$1 output=$(realpath -m "${2:-dist}")
 cd "$(dirname "$0")/.."
 command -v dpkg-deb >/dev/null || { echo "deb: dpkg-deb is missing" >&2; exit 1; }
 
-version=$("$venv/bin/python" -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])')
+version=$("$venv/bin/python" -c 'import daemon; print(daemon.__version__)')
 maintainer=${MAINTAINER:-Whoever built it <wasup@localhost>}
 minor=$("$venv/bin/python" -c 'import sys; print(sys.version_info[1])')
 architecture=$(dpkg --print-architecture)

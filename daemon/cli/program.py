@@ -7,6 +7,7 @@ from typing import Annotated, Any, TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
+from daemon import __version__
 from protocol.client.errors import CallTimeout, ConnectionLost, DaemonUnreachable
 from protocol.errors import RpcError
 
@@ -129,21 +130,12 @@ def application(wanted: Container[str]) -> App:
         help=HELP,
         help_epilogue=EPILOGUE,
         help_format="markdown",
-        version=_version,
+        version=f"wasupctl {__version__}",
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
     add_commands(app, wanted)
     return app
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"wasupctl {version('wasup')}"
-    except PackageNotFoundError:  # run from a copy of the sources
-        return "wasupctl (not installed)"
 
 
 def _make_writable(name: str) -> None:
