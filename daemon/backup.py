@@ -3,11 +3,10 @@
 import base64
 import io
 import os
-import tarfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import apsw
 import msgspec
@@ -23,6 +22,9 @@ from protocol.models import EXPORT_FORMAT, EXPORT_VERSION, ExportedSession, Expo
 from protocol.params import decode
 from protocol.times import rfc3339
 from supervisors.chrome.usage import CACHES
+
+if TYPE_CHECKING:
+    import tarfile
 
 ARCHIVED: Final = b"archive"
 """What a sealed line of an archive is bound to: it says itself which message it is."""
@@ -116,6 +118,8 @@ def _write_messages(db: apsw.Connection, session: SessionRow, path: Path, seals:
 
 
 def _write(path: Path, profile: Path, texts: dict[str, bytes], told: Path) -> None:
+    import tarfile  # not before the first backup
+
     unfinished = path.with_suffix(".part")
     try:
         fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -136,7 +140,7 @@ def _write(path: Path, profile: Path, texts: dict[str, bytes], told: Path) -> No
         raise
 
 
-def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def _kept(entry: "tarfile.TarInfo") -> "tarfile.TarInfo | None":
     trio.from_thread.check_cancelled()
     name = entry.name.rpartition("/")[2]
     return None if name in CACHES or name.startswith("Singleton") else entry

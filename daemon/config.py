@@ -4,7 +4,6 @@ Owns finding the file, its errors and the places of what it leaves out; the keys
 `daemon.keys`. Reads no other file but secrets that it names, and changes nothing.
 """
 
-import difflib
 import os
 import pwd
 import re
@@ -230,6 +229,8 @@ def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _unknown(path: str, value: object) -> str:
     if path in TABLES:
         return f"expected a table [{path}], got {_shown(value)}"
+    import difflib
+
     table, _, name = path.rpartition(".")
     if not table and isinstance(value, dict):
         return f"unknown table; the nearest known one is [{_nearest(path, list(TABLES))}]"
@@ -241,6 +242,8 @@ def _unknown(path: str, value: object) -> str:
 
 
 def _nearest(word: str, known: list[str]) -> str:
+    import difflib  # for a refusal only
+
     return difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
 
 

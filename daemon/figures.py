@@ -2,14 +2,17 @@
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
 import trio
 
 from protocol.models import DiskFigures, ProcessFigures
 from protocol.times import rfc3339
 from supervisors.chrome import cgroups
 from supervisors.chrome.usage import disk_use
+
+if TYPE_CHECKING:
+    import psutil
 
 _COUNTED_FOR_S = 60.0
 
@@ -20,6 +23,8 @@ async def of_tree(pid: int) -> ProcessFigures | None:
 
 
 def _measure(pid: int) -> ProcessFigures | None:
+    import psutil  # not before somebody asks
+
     try:
         leader = psutil.Process(pid)
         started_at = leader.create_time()
@@ -48,7 +53,9 @@ def _measure(pid: int) -> ProcessFigures | None:
     )
 
 
-def _members(group: cgroups.Cgroup) -> list[psutil.Process]:
+def _members(group: cgroups.Cgroup) -> "list[psutil.Process]":
+    import psutil
+
     found = []
     for pid in group.pids():
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import psutil
 import trio
 
 from supervisors.chrome import cgroups
@@ -25,6 +24,8 @@ def available_bytes(own: Path | None = None) -> int:
     Args:
         own: this process's group; None: look.
     """
+    import psutil  # not before the first browser
+
     return min((psutil.virtual_memory().available, *_left_in_groups(own)))
 
 
@@ -52,6 +53,8 @@ async def measure(pid: int) -> int | None:
 
 
 def _of_tree(pid: int) -> int | None:
+    import psutil
+
     try:
         leader = psutil.Process(pid)
         tree = [leader, *leader.children(recursive=True)]

@@ -1,6 +1,5 @@
 """When a delivery is tried again, and when it is given up. Pure: times are arguments."""
 
-import email.utils
 import re
 from datetime import UTC
 from typing import Final
@@ -41,6 +40,8 @@ def retry_after_s(header: str | None, now_s: float) -> float | None:
         return None
     if re.fullmatch(r"\d{1,9}", header.strip(), re.ASCII):
         return float(header)
+    import email.utils  # which few receivers make necessary
+
     try:
         date = email.utils.parsedate_to_datetime(header)
     except ValueError:

@@ -6,7 +6,7 @@ those that a file has seen.
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ __all__ = ["migrate", "scripts"]
 
 def scripts() -> list[str]:
     """Every migration's SQL, oldest first. Raises `ValueError` when their numbers have a gap."""
-    found = sorted(
-        (entry for entry in files(__name__).iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name
-    )
+    found = sorted(Path(__file__).parent.glob("*.sql"))
     for number, entry in enumerate(found, 1):
         if not entry.name.startswith(f"{number:04}_"):
             raise ValueError(f"migration {entry.name} is not number {number}")
