@@ -5,6 +5,7 @@ from daemon import lean  # noqa: F401  # before structlog
 # isort: split
 import argparse
 import faulthandler
+import gc
 import os
 import sys
 from pathlib import Path
@@ -62,6 +63,7 @@ def main() -> int:
         faults.arm(order)
         _log.warning("crash_armed", point=order)
     faulthandler.enable()  # so that the watchdog's SIGABRT shows where the daemon hangs
+    gc.freeze()  # what was imported stays: no collection need look through it, which takes 9 ms each time
     os.umask(0o077)
     try:
         trio.run(daemon.run, config)
