@@ -47,11 +47,21 @@ async def drop_files(store: Store, files: MediaFiles, at_ms: int) -> None:
     A file of the last hour may be that of a message which is just being accepted. Raises OSError, StoreError.
     """
     hour_ago_s, day_ago_s = (at_ms - _HOUR_MS) / 1000, (at_ms - _DAY_MS) / 1000
-    for session_id, kept in (await store.read(sessions.histories)).items():
-        found = await trio.to_thread.run_sync(files.waiting, session_id, hour_ago_s)
-        if found:
-            needed = await store.read(partial(outbox.unsent, session_id=session_id, ids=found))
-            for message_id in found - needed:
+    histories = await store.read(sessions.histories)
+    if not histories:
+        return
+
+    def look() -> dict[str, set[str]]:
+        """All in one turn of a thread: for most sessions there is nothing."""
+        found = {}
+        for session_id, kept in histories.items():
+            trio.from_thread.check_cancelled()
+            found[session_id] = files.waiting(session_id, hour_ago_s)
+            files.forget_downloads(session_id, hour_ago_s if kept else day_ago_s, halves=kept)
+        return found
+
+    for session_id, ids in (await trio.to_thread.run_sync(look)).items():
+        if ids:
+            needed = await store.read(partial(outbox.unsent, session_id=session_id, ids=ids))
+            for message_id in ids - needed:
                 files.drop(session_id, message_id)
-        before_s = hour_ago_s if kept else day_ago_s
-        await trio.to_thread.run_sync(partial(files.forget_downloads, session_id, before_s, halves=kept))
