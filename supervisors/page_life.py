@@ -345,12 +345,12 @@ class PageLife:
                     self._session.journal.changed(item)
                 case news.Presence() | news.Call() | news.GroupChange():
                     self._session.journal.noticed(item)
-                case news.Verified(missing=missing):
-                    self._take_verdict(missing)
+                case news.Verified(missing=missing, early=early):
+                    self._take_verdict(missing, early)
                 case news.Resolved(id=message_id, key=key, chat_id=chat_id):
                     self._session.journal.resolved(message_id, key, chat_id)
 
-    def _take_verdict(self, missing: tuple[str, ...]) -> None:
+    def _take_verdict(self, missing: tuple[str, ...], early: bool) -> None:
         self._session.lacking = features_without(missing)
         if missing:
             _log.warning(
@@ -360,7 +360,7 @@ class PageLife:
                 features=self._session.lacking,
             )
         else:
-            _log.info("store_objects_functional", session_id=self._session.id)
+            _log.info("store_objects_functional", session_id=self._session.id, early=early)
 
     def _take_code(self, code: str | None) -> None:
         if code is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from supervisors.whatsapp.needs import NAMES
+from supervisors.whatsapp.needs import NAMES, REPLACED
 
 _HERE = Path(__file__).parent
 _PINNED = _HERE / "node_modules" / "@wppconnect" / "wa-js" / "dist" / "wppconnect-wa.js"
@@ -24,6 +24,7 @@ _PARTS = (
     "code",
     "link",
     "verify",
+    "settle",
 )  # in this order: later ones use what earlier ones define
 
 # The defaults of wa-js 4.6.0 call third parties: link previews go to servers of its authors (every link that
@@ -35,6 +36,16 @@ _QUIET: dict[str, object] = {
     "linkPreviewApiServers": [],
     "poweredBy": None,
 }
+
+# What `Date` is to the library, and to nobody else: see bridge/settle.js. It is the page's own in all but `now`,
+# so that dates are of one class on both sides.
+_CLOCK = """\
+const libraryClock = { aheadMs: 0 };
+libraryClock.now = () => Date.now() + libraryClock.aheadMs;
+libraryClock.date = new Proxy(Date, {
+  get: (date, name) => (name === 'now' ? libraryClock.now : Reflect.get(date, name)),
+});
+"""
 
 
 class LibraryMissingError(Exception):
@@ -74,10 +85,12 @@ def _script(source: str, device_name: str) -> str:
     bridge = (_HERE / "bridge.js").read_text().replace("// BRIDGE_PARTS", parts)
     bridge = bridge.replace("WPP_BINDING", BINDING)
     bridge = bridge.replace("BRIDGE_NEEDS", msgspec.json.encode(NAMES).decode())
+    bridge = bridge.replace("BRIDGE_REPLACED", msgspec.json.encode(REPLACED).decode())
     return (
         "if (window === window.top && !window.WPP) {\n"
         f"window.WPPConfig = {config};\n"
-        f"{source}\n;\n"
+        f"{_CLOCK}"
+        f"((Date) => {{\n{source}\n}})(libraryClock.date);\n"
         f"{bridge}\n"
         "}"
     )

@@ -59,6 +59,64 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 NAMES: tuple[str, ...] = tuple(dict.fromkeys(name for names in NEEDS.values() for name in names))
 
+# What wa-js 4.6.0 listens to or replaces, once, when it begins (`onInjected`, `onFullReady`). Not among them is
+# what it has a makeshift of its own for, and would take that for good if asked too early: getShouldAppearInList,
+# getHasUnread.
+REPLACED: tuple[str, ...] = (
+    *(
+        f"whatsapp.{name}"
+        for name in (
+            "BackendEventBus",
+            "BlocklistStore",
+            "CallStore",
+            "ChatModel",
+            "ContactModel",
+            "IsOfficialClient",
+            "MsgModel",
+            "NetworkStatus",
+            "StatusV3Store",
+            "UserPrefs",
+            "lidPnCache",
+        )
+    ),
+    *(
+        f"whatsapp.functions.{name}"
+        for name in (
+            "addToLabelCollection",
+            "createChatRecord",
+            "createFanoutMsgStanza",
+            "createMsgProtobuf",
+            "createOrUpdateReactions",
+            "encodeMaybeMediaType",
+            "encryptAndSendMsg",
+            "genMinimalLinkPreview",
+            "generateVideoThumbsAndDuration",
+            "getABPropConfigValue",
+            "getErrorCodeFromLogoutReason",
+            "getNumChatsPinned",
+            "getUnsupportedBrowserReason",
+            "handleChatSimpleReceipt",
+            "handleGroupSimpleReceipt",
+            "handleSingleMsg",
+            "handleStatusSimpleReceipt",
+            "isCallingEnabled",
+            "isFilterExcludedFromSearchTreatmentInInboxFlow",
+            "isLidMigrated",
+            "isUnreadTypeMsg",
+            "isUnsupportedBrowserForWebCalling",
+            "isVoipDownloadEnabled",
+            "mediaTypeFromProtobuf",
+            "primaryFeatureEnabled",
+            "processRawSticker",
+            "removeLabelFromCollection",
+            "typeAttributeFromProtobuf",
+            "updateDBForGroupAction",
+            "uploadMedia",
+            "upsertVotes",
+        )
+    ),
+)
+
 
 def features_without(missing: Iterable[str]) -> tuple[str, ...]:
     """Return the features that some of the missing names take away."""

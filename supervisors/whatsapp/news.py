@@ -115,9 +115,13 @@ class Resolved(msgspec.Struct, rename="camel", frozen=True, kw_only=True, tag="r
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True, tag="verified"):
-    """Which of the names of `needs` this version of the page does not have."""
+    """Which of the names of `needs` this version of the page does not have.
+
+    `early` says that the library did not wait until no module had come for a while: see bridge/settle.js.
+    """
 
     missing: Annotated[tuple[_Word, ...], msgspec.Meta(max_length=256)]
+    early: bool = False
 
 
 class Edited(msgspec.Struct, frozen=True, kw_only=True, tag="edited"):

@@ -25,7 +25,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FAULTS = ("loop", "starve", "request", "memory", "reload", "leave", "no_modules", "no_library")
+FAULTS = (
+    "loop",
+    "starve",
+    "request",
+    "memory",
+    "reload",
+    "leave",
+    "no_modules",
+    "no_library",
+    "late_modules",
+    "late_others",
+    "without_votes",
+)
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,9 @@ class Simulator:
         Now: `loop` (endless), `starve` (only promises ever run), `request` (a synchronous one that nobody
         answers), `memory` (taken until there is none), `reload`, `leave` (for another site, of this
         server). With the next document, or the next `loads`, of which the first is loaded now: `no_modules`
-        (WhatsApp's never come), `no_library` (wa-js is gone).
+        (WhatsApp's never come), `no_library` (wa-js is gone), `late_modules` (some that wa-js replaces come
+        with a script of their own, long after the account is connected), `late_others` (some that it does
+        not), `without_votes` (those of polls never come).
         """
         for page in self.pages:
             page.send(self.fault(kind, **more))

@@ -5,4 +5,5 @@ const there = (path) => {
   const found = attempt(() => path.split('.').reduce((owner, name) => owner[name], WPP));
   return found !== null && ['function', 'object'].includes(typeof found);
 };
-const verify = () => tell('verified', { missing: NEEDED.filter((path) => !there(path)) });
+let beganEarly = false;  // see settle.js
+const verify = () => tell('verified', { missing: NEEDED.filter((path) => !there(path)), early: beganEarly });

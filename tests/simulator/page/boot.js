@@ -1,6 +1,6 @@
 // Starts the page: what is stored first, then the modules, then the connection.
 
-import "./graph.js";
+import { holdBack } from "./graph.js";
 import * as faults from "./faults.js";
 import * as conn from "./modules_conn.js";
 import * as action from "./modules_actions.js";
@@ -10,7 +10,7 @@ import * as stubs from "./modules_stubs.js";
 import * as arrange from "./modules_arrange.js";
 import * as screen from "./screen.js";
 import { start } from "./session.js";
-import { me } from "./state.js";
+import { Stream, me } from "./state.js";
 import * as storage from "./storage.js";
 
 function random(size) {
@@ -19,7 +19,9 @@ function random(size) {
 
 const fault = faults.ofThisDocument();
 if (fault === "no_library") delete window.WPP;
-if (fault) throw new Error(`this document is to fail: ${fault}`);
+const late = faults.LATE[fault];
+if (late) holdBack(late);
+else if (fault) throw new Error(`this document is to fail: ${fault}`);
 await storage.open();
 me.identity = await storage.getKey("identity");
 if (!me.identity) {
@@ -34,4 +36,5 @@ media.install();
 stubs.install();
 arrange.install();
 screen.install();
+if (late && !fault.startsWith("without")) Stream.on("change:mode", () => Stream.mode === "MAIN" && setTimeout(faults.bringLate, faults.LATE_MS));
 await start();

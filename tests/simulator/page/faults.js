@@ -39,7 +39,21 @@ export function happen({ kind, loads = 1, ...more }) {
   location.reload();
 }
 
-/** What is wrong with this document: "no_modules", "no_library" or nothing. */
+/** Modules that come with a script of their own, so long after the account is connected; or never. */
+export const LATE_MS = 600;
+export const LATE = {
+  late_modules: /Receipt|Reaction|Poll|DBGroups/, // a page library replaces some of their functions
+  late_others: /ForwardMessage|VcardUtils/, // and none of these
+  without_votes: /Poll/,
+};
+
+/** Have that script loaded, as WhatsApp's own loader does it: by an element. */
+export function bringLate() {
+  if (document.querySelector("#late")) return;
+  document.head.append(Object.assign(document.createElement("script"), { id: "late", type: "module", src: "/late.js" }));
+}
+
+/** What is wrong with this document: "no_modules", "no_library", one of LATE, or nothing. */
 export function ofThisDocument() {
   const { kind, loads } = JSON.parse(localStorage.getItem(NEXT) ?? "{}");
   if (!kind) return undefined;

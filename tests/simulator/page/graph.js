@@ -2,9 +2,25 @@
 
 const modulesMap = Object.create(null);
 
+const late = new Map();
+let isLate = () => false;
+
 /** Register a module under WhatsApp's own name; everybody is given this same object. */
 export function define(id, exports) {
-  modulesMap[id] = { id, exports, factory: () => exports };
+  if (isLate(id)) late.set(id, exports);
+  else modulesMap[id] = { id, exports, factory: () => exports };
+}
+
+/** Have the modules whose names match arrive with a later script. */
+export function holdBack(names) {
+  isLate = (id) => names.test(id);
+}
+
+/** That script is here. */
+export function deliver() {
+  isLate = () => false;
+  late.forEach((exports, id) => define(id, exports));
+  late.clear();
 }
 
 /** A module's exports as they are now: libraries replace functions in place, so always call through this. */

@@ -1,0 +1,5 @@
+// The script with which the modules come that were held back.
+
+import { deliver } from "./graph.js";
+
+deliver();

@@ -1,0 +1,62 @@
+"""When the page library begins: early where all that it needs is there, else when they have settled."""
+
+import pytest
+import trio
+
+from tests.simulator import Simulator
+from tests.system.conftest import ADA, GRACE, SHOP
+from tests.system.wasupd import Caller, Wasupd, until
+
+pytestmark = pytest.mark.chrome
+
+VERDICT = "store_objects_functional"
+
+
+def verdicts(wasupd: Wasupd) -> list[bool]:
+    """Whether the library began early, document by document."""
+    return [line["early"] for line in wasupd.logged() if line["event"] == VERDICT]
+
+
+@pytest.mark.parametrize("kind", ["reload", "late_modules", "late_others"])
+async def test_nothing_is_lost_however_modules_come(
+    sim: Simulator, wasupd: Wasupd, call: Caller, kind: str
+) -> None:
+    shop = sim.phone(SHOP)
+    team = shop.add_group("Team", [ADA, GRACE])
+    await call.create("shop")
+    await call.link("shop", shop)
+    async with call.client.subscribe() as events:
+        with trio.fail_after(60):
+            while True:
+                shop.break_pages(kind)
+                await until(events, "session.connected")
+                if kind != "reload" or verdicts(wasupd)[-1]:
+                    break  # on a machine that is too busy it is the usual wait that ends first
+        sent = await call.send("shop", ADA, "lunch?", wait="delivered")
+        poll = {"question": "When?", "options": ["today", "tomorrow"]}
+        asked = await call("message.send", sessionId="shop", to=ADA, poll=poll, wait="delivered")
+        shop.read(ADA)
+        await until(events, "message.read")
+        came = shop.receive(ADA, "yess")
+        await until(events, "message.received")
+        shop.edit(ADA, came.id, "yes")
+        await until(events, "message.edited")
+        shop.react(ADA, sent["id"], "❤️")
+        await until(events, "message.reaction", emoji="❤️")
+        shop.vote(ADA, asked["id"], ["tomorrow"])
+        await until(events, "message.poll_vote", options=["tomorrow"])
+        shop.change_group(team, "remove", [GRACE])
+        await until(events, "group.updated", groupId=team, action="remove")
+        await call("message.forward", sessionId="shop", messageId=sent["id"], to=GRACE)
+        await shop.wait_for(lambda phone: phone.submissions[-1].chat == "4915110000002@c.us")
+
+
+async def test_it_waits_where_anything_is_missing(sim: Simulator, wasupd: Wasupd, call: Caller) -> None:
+    shop = sim.phone(SHOP)
+    await call.create("shop")
+    await call.link("shop", shop)
+    async with call.client.subscribe() as events:
+        shop.break_pages("without_votes")
+        await until(events, "session.connected")
+        await call.send("shop", ADA, "hello", wait="delivered")
+    assert not verdicts(wasupd)[-1]
