@@ -37,6 +37,7 @@ CONNECTED: Final = (
 PEER: Final = Path(__file__).parent / "peers" / "whatsapp_web.js"
 _MODULES: Final = Path(__file__).parents[1] / "tests/simulator/whatsapp-web.js/node_modules/whatsapp-web.js"
 _WITHIN_S: Final = 120
+_QUIET: Final = "{disableGoogleAnalytics: true, linkPreviewApiServers: [], deviceName: 'wasup'}"
 
 
 @attrs.frozen
@@ -138,11 +139,11 @@ def work(
     until: list[str],
     *,
     arguments: Callable[[Path], list[str]] | None = None,
-    inject: bool = True,
+    bridge: bool = True,
 ) -> bytes:
     """Return the work of a floor: on these profiles what the product does, with the product's flags.
 
-    With `arguments` the flags are those; without `inject` nothing is injected.
+    With `arguments` the flags are those; without `bridge` the page library is injected as it comes.
     """
     if arguments is None:
         arguments = lambda profile: flags.arguments(  # noqa: E731
@@ -152,6 +153,8 @@ def work(
             user_agent=identity.user_agent(found),
             extra_args=page.args,
         )
+    pinned = library.load("auto")
+    alone = f"window.WPPConfig = {_QUIET}; {pinned.source}"
     temp = profiles[0].parent / "tmp"
     temp.mkdir(exist_ok=True, parents=True)
     return msgspec.json.encode(
@@ -159,7 +162,9 @@ def work(
             commands=[arguments(profile) for profile in profiles],
             environment=launch.environment(os.environ, temp, temp),
             url=URL,
-            injection=library.load("auto").injection("wasup") if inject else "",
+            injection=pinned.injection("wasup")
+            if bridge
+            else f"window.WPPConfig = {_QUIET}; {pinned.source}",
             binding=library.BINDING,
             until=until,
         )

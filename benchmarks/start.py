@@ -50,9 +50,9 @@ def run(rounds: int) -> list[Comparison]:
                 mine.start("new", until=QR[0])  # a profile that was used before is warm
                 mine.link("linked", _PHONE, page.control)
                 mine.stop("new", "linked")
-                for session, (event, until), to in (
-                    ("new", QR, "the code"),
-                    ("linked", CONNECTED, "connected"),
+                for session, (event, until), to, how in (
+                    ("new", QR, "the code", "code"),
+                    ("linked", CONNECTED, "connected", "connected"),
                 ):
                     profile = copies(mine.profile(session), directory / to.replace(" ", "-"))
                     subjects: dict[str, Callable[[], Mapping[str, float]]] = {
@@ -67,17 +67,20 @@ def run(rounds: int) -> list[Comparison]:
                     if path == SHELL and not _skip(missing() or _JS_CANNOT.get(to), f"whatsapp-web.js, {to}"):
                         subjects["js"] = partial(printed, whatsapp_web_js(found, [profile("js")], page, "qr"))
                     if path == CHROMIUM and not _skip(missing(selenium=True), f"selenium, {to}"):
-                        subjects["selenium"] = partial(
-                            measured,
-                            "peers.driver",
-                            str(chromedriver()),
-                            given=work(found, [profile("s")], page, until),
-                        )
+                        for other, waits in (("selenium", how), ("selenium, bridge", "bridge")):
+                            subjects[other] = partial(
+                                measured,
+                                "peers.driver",
+                                str(chromedriver()),
+                                waits,
+                                given=work(found, [profile(other)], page, until, bridge=waits == "bridge"),
+                            )
                     times = interleaved(rounds, subjects)
                     for other, named, target in (
                         ("floor", "minimal trio client", _FLOOR),
                         ("js", "whatsapp-web.js", _LIBRARY),
-                        ("selenium", "selenium, chromedriver", _SELENIUM),
+                        ("selenium", "selenium, chromedriver, wa-js", _SELENIUM),
+                        ("selenium, bridge", "the same with what the product injects", None),
                     ):
                         if other in times:
                             rows.append(

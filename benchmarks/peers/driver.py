@@ -1,7 +1,12 @@
-"""selenium and chromedriver do the same start: `python -m benchmarks.peers.driver CHROMEDRIVER`.
+"""selenium and chromedriver do the same start: `python -m benchmarks.peers.driver CHROMEDRIVER HOW`.
 
 Given `floors.browser.Work` as JSON on its standard input; prints `seconds` from the start of chromedriver
 to the news. Over WebDriver a page cannot call back: a script that waits in it takes the binding's place.
+HOW is
+
+- `code` or `connected`: what a program with selenium and wa-js does, which waits in the page, by wa-js' own
+  events, for the code or for a connection that wa-js listens to;
+- `bridge`: what is injected is the product's, with all that makes it quicker.
 """
 
 import json
@@ -14,15 +19,33 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from benchmarks.floors.browser import Work
 
-_WAIT = """
+_WAITS = {
+    "bridge": """
 const [words, done] = arguments;
 const look = (text) => words.every((word) => text.includes(word)) && done(text);
 window.told.forEach(look);
 window.tell = look;
-"""
+""",
+    "code": """
+const done = arguments[1];
+const look = (code) => code && done(code.fullCode);
+WPP.on('conn.auth_code_change', look);
+if (WPP.isInjected) WPP.conn.getAuthCode().then(look);
+""",
+    "connected": """
+const done = arguments[1];
+const look = () => {
+  if (WPP.isFullReady && WPP.conn.isAuthenticated() && WPP.conn.getStreamData().mode === 'MAIN') done();
+};
+for (const event of ['loader.full_ready', 'conn.stream_mode_changed', 'conn.main_ready']) {
+  WPP.on(event, () => setTimeout(look));
+}
+look();
+""",
+}
 
 
-def main(path: str) -> None:
+def main(path: str, how: str) -> None:
     """Do it, and print the figure."""
     work = msgspec.json.decode(sys.stdin.buffer.read(), type=Work)
     os.environ |= work.environment
@@ -42,7 +65,7 @@ def main(path: str) -> None:
             driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
         driver.set_script_timeout(60)
         driver.get(work.url)
-        driver.execute_async_script(_WAIT, work.until)
+        driver.execute_async_script(_WAITS[how], work.until)
         seconds = time.perf_counter() - begun
     finally:
         driver.quit()
@@ -50,4 +73,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

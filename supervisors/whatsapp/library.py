@@ -37,8 +37,8 @@ _QUIET: dict[str, object] = {
     "poweredBy": None,
 }
 
-# What `Date` is to the library, and to nobody else: see bridge/settle.js. It is the page's own in all but `now`,
-# so that dates are of one class on both sides.
+# What `Date` is to the library, and to nobody else: see bridge/settle.js. It is the page's own in all but
+# `now`, so that dates are of one class on both sides.
 _CLOCK = """\
 const libraryClock = { aheadMs: 0 };
 libraryClock.now = () => Date.now() + libraryClock.aheadMs;

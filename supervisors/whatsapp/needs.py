@@ -59,9 +59,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 NAMES: tuple[str, ...] = tuple(dict.fromkeys(name for names in NEEDS.values() for name in names))
 
-# What wa-js 4.6.0 listens to or replaces, once, when it begins (`onInjected`, `onFullReady`). Not among them is
-# what it has a makeshift of its own for, and would take that for good if asked too early: getShouldAppearInList,
-# getHasUnread.
+# What wa-js 4.6.0 listens to or replaces, once, when it begins (`onInjected`, `onFullReady`). Not among them
+# is what it has a makeshift of its own for, and would take that for good if asked too early:
+# getShouldAppearInList, getHasUnread.
 REPLACED: tuple[str, ...] = (
     *(
         f"whatsapp.{name}"
