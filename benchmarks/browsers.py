@@ -162,9 +162,7 @@ def work(
             commands=[arguments(profile) for profile in profiles],
             environment=launch.environment(os.environ, temp, temp),
             url=URL,
-            injection=pinned.injection("wasup")
-            if bridge
-            else f"window.WPPConfig = {_QUIET}; {pinned.source}",
+            injection=pinned.injection("wasup") if bridge else alone,
             binding=library.BINDING,
             until=until,
         )

@@ -154,18 +154,37 @@ class Connection:
 
         A cancelled or timed-out call may still be carried out; its answer is dropped.
         """
+        (result,) = await self.call_all((method, params), session_id=session_id, timeout_s=timeout_s)
+        return result
+
+    async def call_all(
+        self,
+        *calls: tuple[str, dict[str, Any] | None],
+        session_id: str | None = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> list[dict[str, Any]]:
+        """Call methods one after the other without waiting in between; return their results, in their order.
+
+        Chrome begins them in this order. Whatever becomes of one, the later ones are called, too: it is for
+        what is wanted all the same. Arguments and errors as for `call`; the first that failed is raised, a
+        timeout of all of them as that of the first that was not answered.
+        """
+        waiting: dict[int, Pending] = {}
         with trio.move_on_after(timeout_s):
-            while len(self._queue) >= QUEUE_MAX and self._closed is None:
-                await self._room.park()
-            pending = Pending(method, session_id)
-            call_id = self._enqueue(method, params, session_id)
-            self._pending[call_id] = pending
             try:
-                await pending.done.wait()
+                for method, params in calls:
+                    while len(self._queue) >= QUEUE_MAX and self._closed is None:
+                        await self._room.park()
+                    call_id = self._enqueue(method, params, session_id)
+                    waiting[call_id] = self._pending[call_id] = Pending(method, session_id)
+                for pending in waiting.values():
+                    await pending.done.wait()
             finally:
-                del self._pending[call_id]
-            return pending.result()
-        raise CallTimeout(method, timeout_s)
+                for call_id in waiting:
+                    del self._pending[call_id]
+            return [pending.result() for pending in waiting.values()]
+        unanswered = [pending.method for pending in waiting.values() if not pending.done.is_set()]
+        raise CallTimeout([*unanswered, calls[-1][0]][0], timeout_s)
 
     def post(
         self, method: str, params: dict[str, Any] | None = None, *, session_id: str | None = None

@@ -33,6 +33,9 @@ EVALUATE_TIMEOUT_S: Final = 30.0
 NAVIGATE_TIMEOUT_S: Final = 60.0
 CONSOLE_ENTRIES_KEPT: Final = 100
 
+Call = tuple[str, dict[str, Any] | None]
+"""A method and its parameters."""
+
 Stage = Literal["commit", "DOMContentLoaded", "load"]
 """How far a navigation is waited for: the new document is there, is parsed, is there with all it needs."""
 
@@ -77,12 +80,23 @@ class Tab:
         """Call any DevTools method in the page's session."""
         return await self.connection.call(method, params, session_id=self.session_id, timeout_s=timeout_s)
 
-    async def add_script(self, source: str) -> None:
-        """Have a script run in every document from now on, in frames too, before the page's own scripts."""
-        await self.call("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    async def add_script(self, source: str, *, binding: str | None = None) -> None:
+        """Have a script run in every document from now on, in frames too, before the page's own scripts.
+
+        With a function `binding` there, as of `add_binding`.
+        """
+        calls = [] if binding is None else self._binding_calls(binding)
+        await self._call_all(*calls, ("Page.addScriptToEvaluateOnNewDocument", {"source": source}))
 
     async def add_binding(self, name: str) -> None:
         """Give every document, the present one included, a function `name` that takes one string."""
+        await self._call_all(*self._binding_calls(name))
+
+    async def _call_all(self, *calls: Call) -> None:
+        await self.connection.call_all(*calls, session_id=self.session_id, timeout_s=EVALUATE_TIMEOUT_S)
+
+    def _binding_calls(self, name: str) -> list[Call]:
+        calls: list[Call] = []
         if not self._reporting:
             self._reporting = True
             # Without it a binding is lost when a navigation changes renderers. With it Chrome keeps alive all
@@ -90,8 +104,8 @@ class Tab:
             self.connection.subscribe(
                 self._count_console, "Runtime.consoleAPICalled", session_id=self.session_id
             )
-            await self.call("Runtime.enable")
-        await self.call("Runtime.addBinding", {"name": name})
+            calls.append(("Runtime.enable", None))
+        return [*calls, ("Runtime.addBinding", {"name": name})]
 
     def _count_console(self, _event: Event) -> None:
         self._console_entries += 1
@@ -293,12 +307,15 @@ async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> 
     connection = chrome.connection
     with trio.move_on_after(timeout_s):
         override = chrome.user_agent_override
-        if override is not None:
-            await _prepare_workers(connection, override)
-        await connection.call("Browser.setDownloadBehavior", {"behavior": "deny"}, timeout_s=math.inf)
-        params: dict[str, Any] = {"discover": True, "filter": [{"type": "page"}]}
-        await connection.call("Target.setDiscoverTargets", params, timeout_s=math.inf)
-        return await _attach(chrome, chrome.target_id or await _first_page(connection))
+        calls: list[Call] = [] if override is None else [_prepare_workers(connection, override)]
+        *_, found = await connection.call_all(
+            *calls,
+            ("Browser.setDownloadBehavior", {"behavior": "deny"}),
+            ("Target.setDiscoverTargets", {"discover": True, "filter": [{"type": "page"}]}),
+            ("Target.getTargets", None),
+            timeout_s=math.inf,
+        )
+        return await _attach(chrome, chrome.target_id or await _first_page(connection, found))
     raise CallTimeout("Target.attachToTarget", timeout_s)
 
 
@@ -331,18 +348,25 @@ async def _attach(chrome: Chrome, target_id: str) -> Tab:
         "Page.javascriptDialogOpening",
         session_id=tab.session_id,
     )
-    await tab.call("Inspector.enable", timeout_s=math.inf)
-    await tab.call("Page.enable", timeout_s=math.inf)
-    await tab.call("Page.setLifecycleEventsEnabled", {"enabled": True}, timeout_s=math.inf)
+    # All at once, and its answers before any navigation: one that overtakes them loses them.
+    calls: list[Call] = [
+        ("Inspector.enable", None),
+        ("Page.enable", None),
+        ("Page.setLifecycleEventsEnabled", {"enabled": True}),
+    ]
+    if override is not None:
+        calls.append(("Emulation.setUserAgentOverride", dict(override)))
+    await connection.call_all(*calls, session_id=tab.session_id, timeout_s=math.inf)
     if proxy is not None:
         await tab.authenticate(proxy)
-    if override is not None:
-        await tab.call("Emulation.setUserAgentOverride", dict(override), timeout_s=math.inf)
     return tab
 
 
-async def _prepare_workers(connection: Connection, override: Mapping[str, Any]) -> None:
-    """Have service and shared workers wait at their start until they know what to call themselves."""
+def _prepare_workers(connection: Connection, override: Mapping[str, Any]) -> Call:
+    """Have service and shared workers wait at their start until they know what to call themselves.
+
+    Returns what is to be called for that.
+    """
 
     def prepare(event: Event) -> None:
         session_id = event.params["sessionId"]
@@ -353,12 +377,12 @@ async def _prepare_workers(connection: Connection, override: Mapping[str, Any]) 
     connection.subscribe(prepare, "Target.attachedToTarget")
     workers = [{"type": "service_worker"}, {"type": "shared_worker"}]
     params = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True, "filter": workers}
-    await connection.call("Target.setAutoAttach", params, timeout_s=math.inf)
+    return "Target.setAutoAttach", params
 
 
-async def _first_page(connection: Connection) -> str:
-    reply = await connection.call("Target.getTargets", timeout_s=math.inf)
-    pages = [target["targetId"] for target in reply["targetInfos"] if target["type"] == "page"]
+async def _first_page(connection: Connection, found: Mapping[str, Any]) -> str:
+    """Return the first page of the targets found; without any, a new one."""
+    pages = [target["targetId"] for target in found["targetInfos"] if target["type"] == "page"]
     if not pages:
         reply = await connection.call("Target.createTarget", {"url": "about:blank"}, timeout_s=math.inf)
         pages = [reply["targetId"]]

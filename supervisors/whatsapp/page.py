@@ -182,8 +182,7 @@ class WhatsAppPage:
 
     async def prepare(self) -> None:
         """Put the scripts in place, for every document from the next one on."""
-        await self._tab.add_binding(BINDING)
-        await self._tab.add_script(self._injection)
+        await self._tab.add_script(self._injection, binding=BINDING)
 
     @contextlib.contextmanager
     def news(self) -> Iterator[AsyncIterator[news.News]]:

@@ -101,6 +101,43 @@ async def test_answers_may_come_in_any_order(chrome: FakeChrome, connection: Con
     assert [entry["of"] for entry in got] == [second["method"], first["method"]]
 
 
+async def test_calls_at_once(chrome: FakeChrome, connection: Connection, nursery: trio.Nursery) -> None:
+    async def answer_backwards() -> None:
+        heard = [await chrome.hear() for _ in range(3)]
+        assert [call["method"] for call in heard] == ["A.a", "A.b", "A.c"]
+        for call in reversed(heard):
+            chrome.say(id=call["id"], result={"of": call["method"]})
+
+    nursery.start_soon(answer_backwards)
+    found = await connection.call_all(("A.a", None), ("A.b", {"x": 1}), ("A.c", None), session_id="s")
+    assert [result["of"] for result in found] == ["A.a", "A.b", "A.c"]
+
+
+async def test_of_calls_at_once_the_first_failure_counts(
+    chrome: FakeChrome, connection: Connection, nursery: trio.Nursery
+) -> None:
+    async def answer() -> None:
+        await chrome.answer(result={})
+        await chrome.answer(error={"code": -32601, "message": "no A.b"})
+        await chrome.answer(error={"code": -32601, "message": "no A.c"})
+
+    nursery.start_soon(answer)
+    with pytest.raises(DevToolsError, match=r"no A\.b"):
+        await connection.call_all(("A.a", None), ("A.b", None), ("A.c", None))
+
+
+async def test_calls_at_once_that_are_not_answered(
+    chrome: FakeChrome, connection: Connection, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def answer() -> None:
+        await chrome.answer(result={})
+        await chrome.hear()
+
+    nursery.start_soon(answer)
+    with pytest.raises(CallTimeout, match=r"A\.b"):
+        await connection.call_all(("A.a", None), ("A.b", None), timeout_s=1)
+
+
 @pytest.mark.parametrize(
     ("code", "message", "kind"),
     [
