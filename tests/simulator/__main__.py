@@ -15,7 +15,7 @@ from tests.simulator.client import Client, default_path
 from tests.simulator.errors import SimulatorError
 from tests.simulator.people import add_commands
 from tests.simulator.server import TROUBLES
-from tests.simulator.simulator import Config, Simulator, run
+from tests.simulator.simulator import VERDICTS, Config, Simulator, run
 
 Command = Callable[[Client, argparse.Namespace], str]
 
@@ -181,6 +181,11 @@ def _parser() -> argparse.ArgumentParser:
     down = add("down", _simple("down"), "let nobody reach WhatsApp", phone=False)
     down.add_argument("--kind", choices=TROUBLES, default="closed", help="what is wrong with the network")
     add("up", _simple("up"), "the end of down", phone=False)
+    publish = add("publish", _simple("publish"), "have the site give out another version", phone=False)
+    publish.add_argument("--version", required=True, help="such as 2.3000.1040000001")
+    judge = add("judge", _simple("judge"), "have something be wrong with a version of the page", phone=False)
+    judge.add_argument("--version", required=True)
+    judge.add_argument("--verdict", choices=VERDICTS, help="what is wrong; nothing, without it")
     add("messages", _messages, "what the phone has sent and received")
     ledger = add("ledger", _ledger, "what was submitted, delivered, received")
     ledger.add_argument("--json", action="store_true", help="every entry")

@@ -129,7 +129,13 @@ class Connection:
         match frame:
             case {"t": "hello", "device": str(device_id), "keys": list(keys)}:
                 self.device_id, self.keys, self.name = device_id, keys, str(frame.get("name", ""))
-                self._greet(frame, nursery)
+                verdict = self.simulator.versions.get(str(frame.get("version")))
+                if verdict is None:
+                    self._greet(frame, nursery)
+                elif verdict == "refused":
+                    self.send({"t": "state", "state": "DEPRECATED_VERSION"})
+                else:
+                    self.send(self.simulator.fault("reload"))
             case {"t": "refresh_qr"}:
                 self.turn_code()
             case {"t": "paired"} if self._pairing_with is not None:

@@ -106,6 +106,14 @@ async def _up(sim: "Simulator", _params: dict[str, Any]) -> Answer:
     sim.up()
 
 
+async def _publish(sim: "Simulator", params: dict[str, Any]) -> Answer:
+    sim.publish(params["version"])
+
+
+async def _judge(sim: "Simulator", params: dict[str, Any]) -> Answer:
+    sim.judge(params["version"], params.get("verdict"))
+
+
 async def _messages(sim: "Simulator", params: dict[str, Any]) -> Answer:
     return [verbs.entry(entry) for entry in sim.phone(params["phone"]).messages]
 
@@ -140,6 +148,8 @@ VERBS: dict[str, Verb] = {
     "rotate": _rotate,
     "down": _down,
     "up": _up,
+    "publish": _publish,
+    "judge": _judge,
     "messages": _messages,
     "ledger": _ledger,
     "requests": _requests,

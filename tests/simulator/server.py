@@ -203,7 +203,17 @@ class Server:
         if path == "/qr":
             rows = segno.make(body.decode(), error="l", micro=False).matrix
             return 200, "application/json", json.dumps([[int(bit) for bit in row] for row in rows]).encode()
-        file = (PAGE / ("index.html" if path == "/" else path.lstrip("/"))).resolve()
+        if path == "/sw.js":
+            return 200, TYPES[".js"], (PAGE / "sw.js").read_bytes()
+        if path == "/":
+            document = (PAGE / "index.html").read_text().replace("VERSION", self.simulator.page_version)
+            if self.simulator.config.service_worker:
+                document = document.replace("<html", "<html data-service-worker")
+            return 200, TYPES[".html"], document.encode()
+        version, _, asked = path.removeprefix("/static/").partition("/")
+        if asked == "boot.js" and self.simulator.versions.get(version) == "broken":
+            return 200, TYPES[".js"], b"throw new Error('nothing is where it was');"
+        file = (PAGE / asked).resolve()
         if file.is_file() and file.is_relative_to(PAGE) and file.suffix in TYPES:
             return 200, TYPES[file.suffix], file.read_bytes()
         return 404, "text/plain", b"not found\n"

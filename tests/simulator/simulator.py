@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+VERDICTS = ("broken", "refused", "updating")
 FAULTS = (
     "loop",
     "starve",
@@ -47,7 +48,8 @@ class Config:
     `*_s` are seconds; the codes' lives are WhatsApp's own; `link_code_s` must be less than the 195 s after
     which wa-js asks for a new code by itself. Every new phone begins with `contacts`
     (number, name) and founds `groups` (subject, members), and its pages name people's chats by their hidden
-    ids with `lid_chats`. `control_path` None: in a folder of its own.
+    ids with `lid_chats`. With `service_worker` the page has one that keeps the document. `control_path`
+    None: in a folder of its own.
     """
 
     port: int = 0
@@ -60,6 +62,7 @@ class Config:
     contacts: tuple[tuple[str, str], ...] = (("+4915110000001", "Ada"), ("+4915110000002", "Grace"))
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lid_chats: bool = False
+    service_worker: bool = False
 
 
 @dataclass
@@ -92,6 +95,8 @@ class Simulator:
         self.issued: dict[str, Connection] = {}
         self.pairings: dict[str, Account] = {}
         self.complaints: list[str] = []
+        self.page_version = "2.3000.1040000000"  # of the page as the site has it; old scripts stay
+        self.versions: dict[str, str] = {}  # what is wrong with versions of it: see `judge`
         self.control_path = config.control_path or Path()
 
     @property
@@ -113,7 +118,12 @@ class Simulator:
             f"MAP * 127.0.0.1:{self.sink.port}",
             "EXCLUDE 127.0.0.1",
         ]
-        return [f"--host-resolver-rules={','.join(rules)}", "--ignore-certificate-errors"]
+        return [
+            f"--host-resolver-rules={','.join(rules)}",
+            "--ignore-certificate-errors",
+            # WhatsApp is no host of the local network, which a page of elsewhere could not call.
+            f"--ip-address-space-overrides=127.0.0.1:{self.port}=public",
+        ]
 
     @property
     def requests(self) -> list[Seen]:
@@ -185,6 +195,23 @@ class Simulator:
         if kind not in FAULTS:
             raise SimulatorError(f"a page can go wrong in these ways: {', '.join(FAULTS)}")
         return {"t": "fault", "kind": kind, "url": f"https://127.0.0.1:{self.port}/elsewhere", **more}
+
+    def publish(self, version: str) -> None:
+        """Have the site give out another version of the page from now on, such as 2.3000.1040000001."""
+        self.page_version = version
+
+    def judge(self, version: str, verdict: str | None) -> None:
+        """Have something be wrong with a version of the page from now on, or nothing.
+
+        `broken`: its modules never come. `refused`: WhatsApp lets no page of it connect (DEPRECATED_VERSION).
+        `updating`: the same, and the page loads itself again, to be another.
+        """
+        if verdict is None:
+            self.versions.pop(version, None)
+        elif verdict in VERDICTS:
+            self.versions[version] = verdict
+        else:
+            raise SimulatorError(f"a version can be {', '.join(VERDICTS)}")
 
     def down(self, trouble: str = "closed") -> None:
         """Nobody reaches WhatsApp: open pages are dropped, and the page itself does not load.

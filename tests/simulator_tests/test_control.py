@@ -175,7 +175,8 @@ async def test_the_server_serves_its_files_and_no_others(sim: Simulator) -> None
     assert index.startswith(b"HTTP/1.1 200")
     assert b"content-security-policy: default-src 'none'; script-src 'self'" in index
     assert (await get("/../server.py")).startswith(b"HTTP/1.1 404")
-    assert (await get("/boot.js")).startswith(b"HTTP/1.1 200")
+    assert (await get("/static/2.3000.1/boot.js")).startswith(b"HTTP/1.1 200")
+    assert (await get("/static/2.3000.1/../../server.py")).startswith(b"HTTP/1.1 404")
     assert {(seen.server_name, seen.host) for seen in sim.requests} == {
         ("web.whatsapp.com", "web.whatsapp.com")
     }

@@ -38,3 +38,4 @@ arrange.install();
 screen.install();
 if (late && !fault.startsWith("without")) Stream.on("change:mode", () => Stream.mode === "MAIN" && setTimeout(faults.bringLate, faults.LATE_MS));
 await start();
+if ("serviceWorker" in document.documentElement.dataset) await navigator.serviceWorker.register("/sw.js");

@@ -36,5 +36,7 @@ export const MSG_TYPE = Object.fromEntries(
     "multi_vcard", "revoked", "ciphertext", "protocol", "poll_creation", "reaction", "call_log", "e2e_notification",
   ].map((name) => [name.toUpperCase(), name]),
 );
-export const VERSION = { PRIMARY: "2", SECONDARY: "3000", TERTIARY: "1040000000" };
-export const VERSION_STR = Object.values(VERSION).join(".");
+// The version of the page is in the address of its scripts; a document that is kept goes on asking for its own.
+export const VERSION_STR = new URL(import.meta.url).pathname.split("/")[2];
+const [PRIMARY, SECONDARY, TERTIARY] = VERSION_STR.split(".");
+export const VERSION = { PRIMARY, SECONDARY, TERTIARY };

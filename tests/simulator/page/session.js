@@ -4,7 +4,7 @@ import * as actions from "./actions.js";
 import * as chats from "./chats.js";
 import { Connection } from "./connection.js";
 import * as faults from "./faults.js";
-import { SOCKET_STATE, STREAM_MODES } from "./constants.js";
+import { SOCKET_STATE, STREAM_MODES, VERSION_STR } from "./constants.js";
 import { load } from "./graph.js";
 import { createWid, learn } from "./ids.js";
 import * as happenings from "./happenings.js";
@@ -24,7 +24,7 @@ export const connection = new Connection({
   opened() {
     const { device, keys } = me.identity;
     const login = me.login ? { wid: me.login.wid, synced: me.login.synced } : {};
-    connection.send({ t: "hello", device, keys, name: deviceName(), ...login });
+    connection.send({ t: "hello", device, keys, name: deviceName(), version: VERSION_STR, ...login });
   },
   lost() {
     Socket.set({ state: SOCKET_STATE.TIMEOUT, stream: "DISCONNECTED" });
