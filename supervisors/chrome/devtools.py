@@ -39,7 +39,7 @@ CALL_TIMEOUT_S = 30.0
 QUEUE_MAX = 64
 """Messages that may wait for a slow browser before callers wait too."""
 
-ANSWERED_AFTER_A_CRASH = ("Page.navigate", "Page.reload", "Page.close", "Target.", "Browser.")
+ANSWERED_AFTER_A_CRASH = ("Page.navigate", "Page.reload", "Page.close", "Fetch.", "Target.", "Browser.")
 """Methods that the browser process answers though the target's renderer is dead."""
 
 

@@ -15,6 +15,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from supervisors.chrome.documents import Documents
 from supervisors.chrome.errors import CallTimeout, DevToolsError, NavigationFailed, PageError, TargetCrashed
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Tab:
         self._proxy = proxy  # one that wants credentials
         self.target_id = target_id
         self.session_id = session_id
+        self.documents = Documents(connection, target_id, session_id)
         self._reporting = False
         self._console_entries = 0
 
@@ -180,14 +182,16 @@ class Tab:
             CallTimeout: it took too long; it goes on all the same.
             TargetCrashed: the renderer died on the way.
         """
-        if self._proxy is not None:
+        passing_by = self._proxy is not None and not self.documents.holding
+        if passing_by:
             # A document that a service worker fetches would not be asked for credentials through this page.
-            await self.call("Network.enable")
-            await self.call("Network.setBypassServiceWorker", {"bypass": True})
+            with contextlib.suppress(TargetCrashed):  # then Chrome knows the credentials by now
+                await self.call("Network.enable")
+                await self.call("Network.setBypassServiceWorker", {"bypass": True})
         try:
             await self._load("Page.navigate", {"url": url}, url, until, timeout_s)
         finally:
-            if self._proxy is not None:
+            if passing_by and not self.documents.holding:
                 self.connection.post("Network.disable", session_id=self.session_id)
 
     async def reload(
@@ -246,36 +250,6 @@ class Tab:
     async def terminate_execution(self, *, timeout_s: float = 5.0) -> None:
         """Stop the JavaScript that runs now, such as an endless loop; the page stays."""
         await self.call("Runtime.terminateExecution", timeout_s=timeout_s)
-
-    async def authenticate(self, proxy: Proxy) -> None:
-        """Answer the proxy's wish for credentials, which the first document of all meets; Chrome keeps them.
-
-        One that is asked again was refused; then the document fails, as it does without any.
-        """
-        asked: str | None = None
-
-        def go_on(event: Event) -> None:
-            given = {"requestId": event.params["requestId"]}
-            self.connection.post("Fetch.continueRequest", given, session_id=self.session_id)
-
-        def answer(event: Event) -> None:
-            nonlocal asked
-            request_id, source = event.params["requestId"], event.params["authChallenge"].get("source")
-            response = {"response": "CancelAuth"}
-            if source == "Proxy" and request_id != asked:
-                response = {
-                    "response": "ProvideCredentials",
-                    "username": proxy.user or "",
-                    "password": proxy.password,
-                }
-            asked = request_id
-            given = {"requestId": request_id, "authChallengeResponse": response}
-            self.connection.post("Fetch.continueWithAuth", given, session_id=self.session_id)
-
-        self.connection.subscribe(go_on, "Fetch.requestPaused", session_id=self.session_id)
-        self.connection.subscribe(answer, "Fetch.authRequired", session_id=self.session_id)
-        params = {"handleAuthRequests": True, "patterns": [{"resourceType": "Document"}]}
-        await self.call("Fetch.enable", params, timeout_s=math.inf)
 
     async def stop_loading(self, *, timeout_s: float = 5.0) -> None:
         """Give up the navigation that is under way; the present document stays."""
@@ -358,7 +332,7 @@ async def _attach(chrome: Chrome, target_id: str) -> Tab:
         calls.append(("Emulation.setUserAgentOverride", dict(override)))
     await connection.call_all(*calls, session_id=tab.session_id, timeout_s=math.inf)
     if proxy is not None:
-        await tab.authenticate(proxy)
+        await tab.documents.authenticate(proxy)
     return tab
 
 

@@ -11,6 +11,7 @@ from protocol.errors import RpcError
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, SHOP
 from tests.system.proxy import Proxy
+from tests.system.test_deaths import child
 from tests.system.wasupd import Caller, Wasupd, until
 
 PASSWORD = "s3cret w0rd"  # noqa: S105  a test's
@@ -48,6 +49,12 @@ async def test_a_proxy_with_credentials(sim: Simulator, wasupd: Wasupd, call: Ca
     pid = await call.pid("shop")
 
     async with call.client.subscribe(sessions=["shop"]) as events, trio.open_nursery() as nursery:
+        child(pid, "renderer").kill()
+        await until(events, "session.recovered")
+        newest = (await call("session.incidents", sessionId="shop"))["incidents"][0]
+        assert (newest["kind"], newest["action"]) == ("PAGE_CRASHED", "RELOADED")
+        await call("session.restart", sessionId="shop", wait=True, timeout=45)  # a new budget
+        pid = await call.pid("shop")
         proxy.stop()
         await until(events, "session.disconnected", reason="NETWORK")
         await call("session.reload", sessionId="shop")
