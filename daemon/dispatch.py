@@ -27,7 +27,7 @@ _NOTED: Final = frozenset(
     name
     for name, method in METHODS.items()
     if method.role != "reader"
-    and name.startswith(("session.", "daemon.", "webhook."))
+    and name.startswith(("session.", "daemon.", "webhook.", "page."))
     and name not in ("session.qr", "session.screenshot")
 )
 """What changes sessions or the daemon: the log says who asked for it."""

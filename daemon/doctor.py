@@ -27,6 +27,7 @@ from supervisors.chrome.errors import BrowserUnavailable
 from supervisors.chrome.locate import locate
 from supervisors.chrome.profile import find_owned_profiles
 from supervisors.whatsapp import library
+from supervisors.whatsapp.pages import PageNotStored, Pages
 
 Status = Literal["ok", "warning", "error"]
 
@@ -239,6 +240,22 @@ async def _page_library(patient: Patient) -> list[Check]:
     return _ok(f"{library.NAME} {found.version}, {found.path}.")
 
 
+async def _page(patient: Patient) -> list[Check]:
+    try:
+        pages = Pages(patient.state_dir / "pages")
+        await pages.check()
+    except PermissionError as error:
+        return _warning(
+            f"{error.filename} may not be looked into.", "Run wasupctl doctor as root, or as its user."
+        )
+    except PageNotStored as error:
+        return _error(
+            f"The page that sessions are to have: {error}.",
+            "`wasupctl page update SESSION`, or `wasupctl page use latest`.",
+        )
+    return _ok("The newest, each time." if pages.pinned is None else f"Kept at version {pages.pinned}.")
+
+
 async def _network(patient: Patient) -> list[Check]:
     url = patient.config.supervisor.whatsapp.url
     async with httpx.AsyncClient(timeout=_NETWORK_S) as client:
@@ -324,6 +341,7 @@ _CHECKS: Final[Mapping[str, Callable[[Patient], Awaitable[list[Check]]]]] = {
     "clock": _clock,
     "fonts": _fonts,
     "page library": _page_library,
+    "page": _page,
     "network": _network,
     "permissions": _permissions,
     "leftovers": _leftovers,

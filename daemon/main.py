@@ -38,6 +38,7 @@ from supervisors import machine
 from supervisors.chrome.cgroups import take_delegation
 from supervisors.chrome.errors import BrowserUnavailable
 from supervisors.fleet import Fleet
+from supervisors.whatsapp.pages import Pages
 
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +90,7 @@ async def _serve(
     fleet = Fleet(
         config.supervisor,
         sessions_dir,
+        Pages(config.state_dir / "pages"),
         journal_of(store, files, activity, lambda: service.config.messages.retry_limit, tallies),
         take_delegation(),
     )

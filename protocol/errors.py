@@ -214,6 +214,13 @@ _TABLE = (
     ErrorSpec(
         "WEBHOOK_NOT_FOUND", -32032, 404, "No such webhook", "Ask webhook.list which webhooks there are."
     ),
+    ErrorSpec(
+        "PAGE_NOT_STORED",
+        -32033,
+        404,
+        "This version of WhatsApp's page is not stored",
+        "page.list tells which are; page.update stores the newest and uses it, page.use latest keeps none.",
+    ),
     ErrorSpec("STORE_FULL", -32040, 507, "The disk is full: nothing was accepted", "Free space on the disk."),
     ErrorSpec(
         "SHUTTING_DOWN", -32050, 503, "The daemon is stopping", "Connect again when it has been started."

@@ -44,6 +44,15 @@ _START = (
     "STORE_FULL",
 )
 
+_NEWEST_PAGE = (
+    "SESSION_NOT_FOUND",
+    "SESSION_NOT_STARTED",
+    "SESSION_BUSY",
+    "PAGE_TIMEOUT",
+    "PAGE_ERROR",
+    "STORE_FULL",
+)
+
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         method.name: method
@@ -355,6 +364,46 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 _REACH,
                 "operator",
                 "Call a function of the page library",
+            ),
+            Method(
+                "page.list",
+                m.NoParams,
+                m.PageListResult,
+                (),
+                "reader",
+                "The versions of WhatsApp's page that are kept, and the one that sessions are to have",
+            ),
+            Method(
+                "page.save",
+                m.PageSessionParams,
+                m.PageVersion,
+                _NEWEST_PAGE,
+                "admin",
+                "Load the newest page in a session, and keep it if the session works with it",
+            ),
+            Method(
+                "page.update",
+                m.PageSessionParams,
+                m.PageVersion,
+                _NEWEST_PAGE,
+                "admin",
+                "Load the newest page in a session; if that works, keep it, and have all sessions use it",
+            ),
+            Method(
+                "page.use",
+                m.PageUseParams,
+                m.PageUseResult,
+                ("PAGE_NOT_STORED", "STORE_FULL"),
+                "admin",
+                "Have all sessions use a version that is kept, or the latest, when they next load the page",
+            ),
+            Method(
+                "page.remove",
+                m.PageVersionParams,
+                m.PageRemoveResult,
+                ("PAGE_NOT_STORED", "STORE_FULL"),
+                "admin",
+                "Keep a version of the page no longer",
             ),
             Method(
                 "events.subscribe",

@@ -27,6 +27,7 @@ from supervisors.session import Preferences, Session
 from supervisors.settings import SESSION_PLACE, SupervisorSettings
 from supervisors.trash import Trash
 from supervisors.whatsapp import library
+from supervisors.whatsapp.pages import Pages
 
 _log = structlog.get_logger(__name__)
 
@@ -37,18 +38,20 @@ COPIES_EVERY_S = 60.0
 class Fleet:
     """The sessions of the daemon.
 
-    `sessions_dir` holds a directory a session; `journal_of` gives a session its record; in `cgroups`, where
-    there are any, each browser gets a control group.
+    `sessions_dir` holds a directory a session, `pages` the versions of the page that are kept; `journal_of`
+    gives a session its record; in `cgroups`, where there are any, each browser gets a control group.
     """
 
     def __init__(
         self,
         settings: SupervisorSettings,
         sessions_dir: Path,
+        pages: Pages,
         journal_of: Callable[[str], Journal],
         cgroups: Delegation | None = None,
     ) -> None:
         self.settings = settings
+        self.pages = pages
         self._sessions_dir = sessions_dir
         self._journal_of = journal_of
         self._cgroups = cgroups
@@ -241,6 +244,7 @@ class Fleet:
                     if browser is None
                     else sandbox.decide(self.settings.browser.sandbox, browser),
                     library=source,
+                    pages=self.pages,
                     sessions_dir=self._sessions_dir,
                     cgroups=self._cgroups,
                 )

@@ -29,6 +29,7 @@ from supervisors.session import Session
 from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp.library import Library
 from supervisors.whatsapp.page import WhatsAppPage
+from supervisors.whatsapp.pages import Pages
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Workplace:
     browser: Browser | None
     sandbox: bool | None
     library: Library
+    pages: Pages
     sessions_dir: Path
     cgroups: Delegation | None = None
 
@@ -228,6 +230,7 @@ class Incarnation:
                 self._session,
                 self._find_settings,
                 workplace.library,
+                workplace.pages,
                 tab,
                 loaded=self._loaded,
                 ran_out_of_memory=self._ran_out_of_memory,

@@ -15,6 +15,7 @@ import trio
 from protocol.times import rfc3339
 from supervisors import machine
 from supervisors.chrome import errors as chrome_errors
+from supervisors.chrome.events import Event
 from supervisors.chrome.tab import Crashed, Navigated, Tab
 from supervisors.inbox import Inbox
 from supervisors.machine import Broke, Level
@@ -25,6 +26,8 @@ from supervisors.whatsapp import news
 from supervisors.whatsapp import page as whatsapp
 from supervisors.whatsapp.library import Library
 from supervisors.whatsapp.needs import features_without
+from supervisors.whatsapp.page_pin import DEPRECATED_VERSION, PAGE_NOT_STORED, PagePin
+from supervisors.whatsapp.pages import PageNotStored, Pages
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +58,7 @@ class PageLife:
         session: Session,
         find_settings: Callable[[], Awaitable[SupervisorSettings]],
         library: Library,
+        pages: Pages,
         tab: Tab,
         *,
         loaded: trio.Event,
@@ -65,7 +69,9 @@ class PageLife:
         self._tab = tab
         self._loaded = loaded
         self._ran_out_of_memory = ran_out_of_memory
-        self._page = whatsapp.WhatsAppPage(tab, library.injection(session.preferences.device_name))
+        self._pin = PagePin(tab, pages)
+        injection = library.injection(session.preferences.device_name)
+        self._page = whatsapp.WhatsAppPage(tab, injection, self._pin)
         self._outbox = Outbox(session.id, session.journal, self._page)
         self._inbox = Inbox(session, self._page)
         self._scope = trio.CancelScope()
@@ -77,6 +83,7 @@ class PageLife:
         self._loop_to_end = False
         self._at_home = False
         self._first_code = True
+        self._update_told = False
         self._leaving_document = False
         self._was_connected = False
         self._caught_up_s: int | None = None
@@ -127,7 +134,8 @@ class PageLife:
             case whatsapp.Vitals(library=False):
                 return Broke("LIBRARY_MISSING", "the page library is not in the page")
             case whatsapp.Vitals(ready=False):
-                return Broke("LIBRARY_NOT_READY", "the page library does not find its way in the page")
+                detail = "the page library does not find its way in the page"
+                return Broke("LIBRARY_NOT_READY", self._with_pin(detail))
             case _:
                 return Broke(machine.PAGE_HUNG, "no code and no connection came")
 
@@ -145,13 +153,15 @@ class PageLife:
 
     async def _live(self) -> None:
         self._caught_up_s = await self._session.journal.caught_up_s()
-        with self._tab.happenings() as happenings, self._page.news() as told:
+        documents = self._tab.documents.held()
+        with self._tab.happenings() as happenings, self._page.news() as told, documents as held:
             await self._page.prepare()
             self._ready = True
             async with trio.open_nursery() as self._nursery:
                 for task in (self._inbox.run, self._outbox.run, self._navigate, self._probe):
                     self._nursery.start_soon(self._guard, task)
                 self._nursery.start_soon(self._guard, self._listen, told)
+                self._nursery.start_soon(self._guard, self._pin.answer, held, self._take_refusal)
                 async for happening in happenings:
                     self._take_happening(happening)
 
@@ -207,6 +217,7 @@ class PageLife:
     def _take_document(self) -> None:
         self._at_home = True
         self._first_code = True
+        self._update_told = False
         self._vitals = None
         if self._was_connected:
             self._was_connected = False
@@ -220,7 +231,7 @@ class PageLife:
     async def _navigate(self) -> None:
         """Load the page, and again whenever it is asked for."""
         connection, session_id = self._tab.connection, self._tab.session_id
-        connection.subscribe(lambda _: self._loaded.set(), "Page.loadEventFired", session_id=session_id)
+        connection.subscribe(self._take_load, "Page.loadEventFired", session_id=session_id)
         while True:
             self._reload = trio.Event()
             settings = await self._find_settings()
@@ -228,6 +239,7 @@ class PageLife:
             self._at_home = False
             self._vitals = None
             try:
+                await self._pin.prepare(settings.whatsapp.url, settings.liveness.probe_timeout)
                 await self._tab.navigate(
                     settings.whatsapp.url,
                     until="commit",
@@ -236,6 +248,10 @@ class PageLife:
             except chrome_errors.NavigationFailed as error:
                 self._leaving_document = False
                 self._session.give(machine.Lost("NETWORK", error.error_text))
+                self._loaded.set()
+            except PageNotStored as error:
+                self._leaving_document = False
+                self._session.give(machine.Lost(PAGE_NOT_STORED, str(error)))
                 self._loaded.set()
             except chrome_errors.TargetCrashed:
                 self._loaded.set()  # again; the happening is told
@@ -265,6 +281,7 @@ class PageLife:
             if self._broken or self._leaving_document:
                 continue
             try:
+                await self._pin.follow(liveness.probe_timeout)
                 self._take_vitals(await self._page.probe(liveness.probe_timeout))
             except (chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
                 continue  # it navigates: the next probe asks the new document
@@ -278,11 +295,15 @@ class PageLife:
             return
         fault = vitals.fault or (HALF_LOADED if stalled and not vitals.loaded else None)
         if fault is not None and self._session.state.status in ("connecting", "disconnected"):
-            self._lose("NETWORK", fault)
+            self._lose("NETWORK", self._with_pin(fault))
         elif vitals.loaded and not vitals.library:
             self._tell_broken("LIBRARY_MISSING", "the page library is not in the page", Level.RELOAD)
         elif vitals.needs_update and self._was_connected:
-            self._session.give(machine.UpdateWanted())
+            if self._pin.served is None:
+                self._session.give(machine.UpdateWanted())
+            elif not self._update_told:
+                self._update_told = True
+                _log.info("page_update_not_taken", session_id=self._session.id, version=self._pin.served)
 
     async def _find_hung(self, silence: str, timeout_s: float) -> None:
         """Say who it is that does not answer; end the page's loop where that is wanted."""
@@ -390,6 +411,7 @@ class PageLife:
                 return
 
     def _take_state(self, state: news.PageState) -> None:
+        self._pin.take_state(state)
         match whatsapp.standing(state):
             case "connected":
                 self._was_connected = True
@@ -400,11 +422,27 @@ class PageLife:
                 self._catching_up.cancel()
                 self._start(self._keep_caught_up)
             case ("lost", reason):
-                self._lose(reason, f"socket {state.socket}")
+                detail = f"socket {state.socket}"
+                self._lose(reason, self._with_pin(detail) if reason == DEPRECATED_VERSION else detail)
             case "opening" if self._was_connected and state.authenticated:
                 self._lose("NETWORK", f"socket {state.socket}")
             case _:
                 pass
+
+    def _take_load(self, _event: Event) -> None:
+        self._loaded.set()
+        self._pin.take_load()
+
+    def _take_refusal(self, reason: str, detail: str) -> None:
+        """The page wanted to load itself again, and is shown an error in its place."""
+        self._forsake()
+        self._at_home = False
+        self._lose(reason, self._with_pin(detail))
+
+    def _with_pin(self, detail: str) -> str:
+        """Say beside what is wrong that the page is of a stored version, where it is."""
+        version = self._pin.served
+        return detail if version is None else f"{detail}; the page is kept at version {version}"
 
     def _lose(self, reason: str, detail: str) -> None:
         self._outbox.disconnected()

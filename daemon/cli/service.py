@@ -84,6 +84,7 @@ def health(*, at: At) -> None:
                 ),
                 ("Browser", [f"{browser['path']}, {version}, {sandbox}" if browser.get("path") else "none"]),
                 ("Page library", [f"{page['library']} {page.get('version') or '(not installed)'}"]),
+                ("Page", [f"kept at {page['keptAt']}" if page.get("keptAt") else "the newest, each time"]),
                 ("Encryption", [_encryption(found.get("encryption", {}))]),
                 ("Last backup", [local(found["lastBackup"]) if found.get("lastBackup") else "never"]),
             ]

@@ -121,6 +121,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "daemon": ("Daemon", "The daemon itself."),
         "config": ("Daemon", "The daemon's configuration."),
+        "page": ("Daemon", "Keep WhatsApp's page at a version that works."),
         "whatsapp": ("Daemon", "Every function of the page library."),
     }
 )

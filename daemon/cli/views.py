@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .figures import local
+from .figures import local, size
 from .output import Cell, Output, status_cell, tell
 
 _Value = Callable[[Any], str]
@@ -51,6 +51,12 @@ _COLUMNS: Final[Mapping[str, tuple[tuple[str, str, _Value], ...]]] = {
         ("ID", "id", _text),
         ("MEMBERS", "participants", _length),
         ("CREATED", "createdAt", _time),
+    ),
+    "pages": (
+        ("VERSION", "version", _text),
+        ("SAVED", "savedAt", _time),
+        ("SIZE", "bytes", size),
+        ("IN USE", "inUse", _yes),
     ),
 }
 """The columns of lists, by the name that they have in the answer; others show whatever is there."""

@@ -31,6 +31,7 @@ from protocol.models import (
 from protocol.times import rfc3339
 from supervisors import machine
 from supervisors.whatsapp import library
+from supervisors.whatsapp.pages import PageNotStored
 
 # Reasons that no request fails with: what they mean, and what to do.
 _BARRED = {
@@ -58,7 +59,8 @@ LOW_BYTES = 512 * 2**20
 async def health(service: Service, call: Call, _params: NoParams) -> Health:
     statuses = Counter(session.told.status for session in service.seen_by(call.peer))
     size, free = await trio.to_thread.run_sync(service.store.sizes)
-    problems = tuple(p for p in _problems(service, free) if service.visibility.sees(call.peer, p.session_id))
+    found = [*_problems(service, free), *await _page_problems(service)]
+    problems = tuple(p for p in found if service.visibility.sees(call.peer, p.session_id))
     return Health(
         status="degraded" if problems else "ok",
         version=service.version,
@@ -73,7 +75,11 @@ async def health(service: Service, call: Call, _params: NoParams) -> Health:
             version=service.fleet.browser.version if service.fleet.browser else None,
             sandbox=bool(service.fleet.sandboxed),
         ),
-        page=HealthPage(library=library.NAME, version=service.fleet.library_version),
+        page=HealthPage(
+            library=library.NAME,
+            version=service.fleet.library_version,
+            kept_at=service.fleet.pages.pinned,
+        ),
         last_backup=_time(service.backups.last_ms),
         encryption=await _encryption(service),
         problems=problems,
@@ -172,9 +178,26 @@ def _problems(service: Service, free: int) -> list[Problem]:
             found.append(problem)
         elif (said := _BARRED.get(state.reason or "")) is not None:
             message, action = said
+            if state.reason == "DEPRECATED_VERSION" and service.fleet.pages.pinned is not None:
+                message = f"{message}, which is kept at {service.fleet.pages.pinned}"
+                action = "page.update with this session; or page.use latest, then session.restart."
             code = state.reason or ""
             found.append(Problem(code=code, message=message, action=action, session_id=session.id))
     return found
+
+
+async def _page_problems(service: Service) -> list[Problem]:
+    try:
+        await service.fleet.pages.check()
+    except PageNotStored as error:
+        return [
+            Problem(
+                code="PAGE_NOT_STORED",
+                message=f"The page that sessions are to have: {error}",
+                action=ERRORS["PAGE_NOT_STORED"].action,
+            )
+        ]
+    return []
 
 
 def _webhook_problems(service: Service) -> Iterator[Problem]:

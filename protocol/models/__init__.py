@@ -121,6 +121,15 @@ from .messages import (
     MessageReactParams,
     MessageSendParams,
 )
+from .pages import (
+    PageListResult,
+    PageRemoveResult,
+    PageSessionParams,
+    PageUseParams,
+    PageUseResult,
+    PageVersion,
+    PageVersionParams,
+)
 from .reach import (
     Chat,
     ChatListResult,
@@ -289,6 +298,13 @@ __all__ = [
     "NumberCheckParams",
     "NumberCheckResult",
     "Origin",
+    "PageListResult",
+    "PageRemoveResult",
+    "PageSessionParams",
+    "PageUseParams",
+    "PageUseResult",
+    "PageVersion",
+    "PageVersionParams",
     "PagedParams",
     "Params",
     "Participant",

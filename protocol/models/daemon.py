@@ -121,10 +121,11 @@ class HealthBrowser(Record, frozen=True, kw_only=True):
 
 
 class HealthPage(Record, frozen=True, kw_only=True):
-    """The page library; no version: none is installed."""
+    """The page library; no version: none is installed. `kept_at`: the page's own version, if it is kept."""
 
     library: str
     version: str | None = None
+    kept_at: str | None = None
 
 
 class HealthEncryption(Record, frozen=True, kw_only=True):

@@ -24,9 +24,9 @@ PAGE_RELOADED = "PAGE_RELOADED"  # by itself: it owes a QR or a connection, as a
 ENDED = "ENDED"
 # Starting again does not help against these: no restart is spent, only the revival tries again.
 HOPELESS = frozenset({"BROWSER_UNAVAILABLE", "PROFILE_IN_USE"})
-# WhatsApp has something against the account, the version or the address: a person is told, and only the
-# revival tries again.
-BARRED = frozenset({"BANNED", "TOS_BLOCK", "DEPRECATED_VERSION", "PROXYBLOCK"})
+# WhatsApp has something against the account, the version or the address, or there is nothing to load: a
+# person is told, and only the revival tries again.
+BARRED = frozenset({"BANNED", "TOS_BLOCK", "DEPRECATED_VERSION", "PROXYBLOCK", "PAGE_NOT_STORED"})
 UPDATE_WANTED = "UPDATE_WANTED"
 # A page that asks for an update right after it was loaded again for one goes on as it is for this long.
 UPDATE_AGAIN_S = 3600.0

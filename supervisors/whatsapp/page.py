@@ -22,6 +22,7 @@ from supervisors.journal import ConnectionFacts, File, Outgoing
 from supervisors.whatsapp import news
 from supervisors.whatsapp.library import BINDING
 from supervisors.whatsapp.pace import Pace
+from supervisors.whatsapp.page_pin import PagePin
 
 _log = structlog.get_logger(__name__)
 
@@ -174,9 +175,10 @@ def type_of(message: news.PageMessage) -> str | None:
 
 
 class WhatsAppPage:
-    """The page, once its scripts are in place; `tab` must outlive it."""
+    """The page, once its scripts are in place; `tab` must outlive it. `pin` says which version it has."""
 
-    def __init__(self, tab: Tab, injection: str) -> None:
+    def __init__(self, tab: Tab, injection: str, pin: PagePin) -> None:
+        self.pin = pin
         self._tab = tab
         self._injection = injection
 

@@ -98,6 +98,7 @@ class _Story:
             await self.beginning(events)
             await self.talk(events)
             await self.lists()
+            await self.pages(events)
             await self.webhooks()
             await self.endings(events)
 
@@ -160,6 +161,14 @@ class _Story:
         for method in ("health", "metrics", "whoami", "reloadConfig", "backup"):
             await self.ask(f"daemon.{method}")
         await self.ask("rpc.discover")
+
+    async def pages(self, events: Any) -> None:
+        async with self.told(events, "session.connected", "session.connected"):
+            await self.shop("page.save")
+            updated = await self.shop("page.update")
+        await self.ask("page.list")
+        await self.ask("page.use", version="latest")
+        await self.ask("page.remove", version=updated["version"])
 
     async def webhooks(self) -> None:
         hook = await self.ask(

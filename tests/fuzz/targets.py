@@ -199,6 +199,7 @@ async def _page(inputs: int, seed: int, progress: Progress) -> None:
                 session,
                 find_settings,
                 SimpleNamespace(injection=lambda _name: ""),  # type: ignore[arg-type]  # all that is used of it
+                daemon.service.fleet.pages,
                 HostileTab(values),  # type: ignore[arg-type]  # all that is used of a tab
                 loaded=trio.Event(),
                 ran_out_of_memory=lambda: False,
@@ -294,7 +295,7 @@ async def daemon_of_fuzz(values: Values) -> AsyncIterator[FuzzedDaemon]:
     daemon = FuzzedDaemon(errors=[])
 
     class HostileLife(LinkedLife):
-        page = WhatsAppPage(HostileTab(values), "")  # type: ignore[assignment, arg-type]
+        page = WhatsAppPage(HostileTab(values), "", None)  # type: ignore[assignment, arg-type]
 
     def note(_logger: object, level: str, line: MutableMapping[str, Any]) -> Any:
         if level in ("error", "critical"):

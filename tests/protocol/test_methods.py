@@ -47,6 +47,10 @@ ADMIN = {
     "daemon.forceCleanup",
     "daemon.backup",
     "message.import",
+    "page.save",
+    "page.update",
+    "page.use",
+    "page.remove",
 }
 READER = re.compile(
     r"\w+\.list|session\.(get|status|wait|stats|incidents)|message\.(get|download)|whatsapp\.functions"

@@ -1,5 +1,6 @@
 """The life of a page, with a tab that does as it is told."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from supervisors.chrome.errors import CallTimeout, TargetCrashed
 from supervisors.machine import Broke, Event, Level, Mended
 from supervisors.page_life import PageLife
 from supervisors.settings import SupervisorSettings
+from supervisors.whatsapp.pages import Pages
 
 
 class LoopingTab:
@@ -40,7 +42,7 @@ class LoopingTab:
     ],
 )
 async def test_a_loop_that_cannot_be_ended_is_told_of_whatever_becomes_of_it(
-    outcome: Exception | None, out_of_memory: bool, told: object
+    outcome: Exception | None, out_of_memory: bool, told: object, tmp_path: Path
 ) -> None:
     """A renderer that dies in its loop, of the memory that it takes: else nobody would ever look again."""
     given: list[Event] = []
@@ -60,7 +62,13 @@ async def test_a_loop_that_cannot_be_ended_is_told_of_whatever_becomes_of_it(
         raise AssertionError
 
     page = PageLife(
-        session, find_settings, library, tab, loaded=trio.Event(), ran_out_of_memory=lambda: out_of_memory
+        session,
+        find_settings,
+        library,
+        Pages(tmp_path),
+        tab,
+        loaded=trio.Event(),
+        ran_out_of_memory=lambda: out_of_memory,
     )
     await page._find_hung("no answer", 1)
     last = given[-1]
