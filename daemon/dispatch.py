@@ -28,7 +28,7 @@ _NOTED: Final = frozenset(
     for name, method in METHODS.items()
     if method.role != "reader"
     and name.startswith(("session.", "daemon.", "webhook.", "page."))
-    and name not in ("session.qr", "session.screenshot")
+    and name not in ("session.qr", "session.screenshot", "session.log")
 )
 """What changes sessions or the daemon: the log says who asked for it."""
 

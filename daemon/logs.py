@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 from daemon import journald
+from daemon.session_log import SessionLog
 
 _SECRET_KEYS: Final = frozenset(
     {
@@ -47,6 +48,9 @@ _PHONE_KEYS: Final = frozenset(
 session_names: Final[ContextVar[Mapping[str, str]]] = ContextVar("session_names")
 """What sessions are called, by their ids: for those who read the journal."""
 
+session_log: Final[ContextVar[SessionLog]] = ContextVar("session_log")
+"""Where lines about sessions are kept for `session.log`."""
+
 _SHORTEST_NUMBER_DIGITS: Final = 7
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER: Final = re.compile(r"(\d\D{0,2}){7}")
@@ -74,6 +78,7 @@ def configure(log_level: str, log_format: str, stream: TextIO | None = None) -> 
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         redact,
+        _keep,
     ]
     write: Callable[[Any], None]
     rendered: list[Any]
@@ -127,6 +132,12 @@ class _Lines:
         with contextlib.suppress(OSError, ValueError):  # ValueError: the stream is closed
             self._stream.write(line + "\n")
             self._stream.flush()
+
+
+def _keep(_logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if (kept := session_log.get(None)) is not None:
+        kept.keep(event_dict)
+    return event_dict
 
 
 def _entry(

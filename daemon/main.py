@@ -27,6 +27,7 @@ from daemon.resealing import Resealing
 from daemon.seals import Seals
 from daemon.server import Server
 from daemon.service import Service, journal_of
+from daemon.session_log import SessionLog
 from daemon.store import Pending, Store, StoreError, open_store, sessions
 from daemon.store.events import append_event
 from daemon.systemd import Notifier
@@ -80,7 +81,9 @@ async def _serve(
 ) -> None:
     activity: dict[str, int] = {}
     names: dict[str, str] = {}
+    log = SessionLog(names)
     logs.session_names.set(names)  # before any task begins: each has a context of its own
+    logs.session_log.set(log)
     sessions_dir = config.state_dir / "sessions"
     files = MediaFiles(sessions_dir, seals)
     resealing = Resealing(store, seals, files)
@@ -114,6 +117,7 @@ async def _serve(
             tallies=tallies,
             connections=lambda: server.connections,
             names=names,
+            log=log,
             disk=Disk(sessions_dir),
         )
         server = Server(

@@ -17,6 +17,7 @@ from daemon.journal import StoreJournal, now_ms
 from daemon.reload import Outcome
 from daemon.resealing import Resealing
 from daemon.seals import Seals
+from daemon.session_log import SessionLog
 from daemon.store import SessionRow, Store
 from daemon.tallies import Tallies
 from daemon.visibility import Visibility
@@ -58,6 +59,7 @@ class Service:
     tallies: Tallies
     connections: Callable[[], int]
     disk: Disk
+    log: SessionLog
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)

@@ -212,6 +212,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 "What went wrong with a session, what was done, and when it worked again; newest first",
             ),
             Method(
+                "session.log",
+                m.SessionLogParams,
+                m.SessionLogResult,
+                _NO_SESSION,
+                "operator",
+                "What the daemon's log said of a session of late; the daemon keeps it in memory",
+            ),
+            Method(
                 "session.delete",
                 m.SessionDeleteParams,
                 m.SessionDeleteResult,

@@ -16,7 +16,7 @@ from protocol.errors import RpcError
 
 from .board import MINUTES, Board, Session
 from .invocation import QUERY_S, Invocation
-from .live_session import GONE, PAGE, SessionPage, first_line
+from .live_session import GONE, PAGE, SessionPage, first_line, worker_wait
 from .lookup import every
 from .output import STATUS_STYLES
 from .printable import printable
@@ -51,8 +51,9 @@ class Top(App[None]):
     RichLog { background: $background; scrollbar-size-vertical: 1; }
     #code { width: auto; color: black; background: white; display: none; }
     #hint { padding: 0 1; display: none; }
-    #log { height: 2fr; border-top: solid $primary; border-title-align: left; }
-    #incidents { height: 1fr; border-top: solid $primary; border-title-align: left; }
+    RichLog { border-top: solid $primary; border-title-align: left; }
+    #events, #log { height: 2fr; }
+    #incidents { height: 1fr; }
     Ask { align: center middle; }
     Ask Label { padding: 1 2; border: round $primary; background: $surface; }
     """
@@ -245,13 +246,6 @@ class Ask(ModalScreen[bool]):
     def on_key(self, event: Any) -> None:
         event.stop()
         self.dismiss(event.key == "y")
-
-
-def worker_wait(worker: Any, seconds: float) -> None:
-    """Wait in a thread, for as long as its work is wanted."""
-    end = time.monotonic() + seconds
-    while not worker.is_cancelled and (left := end - time.monotonic()) > 0:
-        time.sleep(min(left, 0.1))
 
 
 def _cells(row: tuple[str, ...]) -> list[Text]:

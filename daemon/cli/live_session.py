@@ -1,6 +1,7 @@
-"""A session's page in `wasupctl top`: how it is, the code to scan, its events, what befell it."""
+"""A session's page in `wasupctl top`: how it is, the code to scan, its events, its log, what befell it."""
 
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, RichLog, Static
+from textual.worker import get_current_worker
 
 from daemon.qr import code_of, half_blocks
 from protocol.client.errors import CallTimeout, ConnectionLost, DaemonUnreachable
@@ -18,9 +20,11 @@ from protocol.errors import RpcError
 from .board import Board, Session
 from .figures import local
 from .invocation import QUERY_S, Invocation
+from .log import AGAIN_S, LEVEL_STYLES, MOST, LogLine, said
 from .output import STATUS_STYLES
 from .plots import sparkline
 from .printable import printable
+from .refusal import refused
 from .since import cursor_at
 from .summary import summary
 
@@ -31,11 +35,14 @@ GONE: Final = (DaemonUnreachable, ConnectionLost, CallTimeout)
 """What says that the daemon has gone."""
 
 _EVENTS: Final = 200
+_LINES: Final = 2000
+"""What is kept of what has scrolled away."""
+
 _INCIDENTS: Final = 50
 
 
 class SessionPage(Screen[None]):
-    """One session: how it is, the code to scan while it has one, its events, what befell it."""
+    """One session: how it is, the code to scan while it has one, its events, its log, what befell it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,backspace", "app.pop_screen", "Back")]
 
@@ -53,14 +60,17 @@ class SessionPage(Screen[None]):
             yield Static(id="about")
             yield Static(id="code")
             yield Static(id="hint")
-            yield RichLog(id="log", wrap=False, min_width=40)
+            yield RichLog(id="events", max_lines=_LINES, wrap=False, min_width=40)
+            yield RichLog(id="log", max_lines=_LINES, wrap=False, min_width=40)
             yield RichLog(id="incidents", wrap=False, min_width=40)
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one("#log").border_title = "Events"
+        self.query_one("#events").border_title = "Events"
+        self.query_one("#log").border_title = "Log"
         self.query_one("#incidents").border_title = "Incidents"
         self.look()
+        self.follow_log()
         self.take([])
 
     def on_resize(self) -> None:
@@ -77,11 +87,11 @@ class SessionPage(Screen[None]):
                     "events.list", after=cursor, limit=PAGE, sessions=[self.session_id], within_s=QUERY_S
                 )["events"]:
                     events, cursor = [*events, *page][-_EVENTS:], page[-1]["seq"]
-                self.app.call_from_thread(self._show_events, events)
+                self._tell(self._show_events, events)
                 answer = client.call(
                     "session.incidents", sessionId=self.session_id, limit=_INCIDENTS, within_s=QUERY_S
                 )
-                self.app.call_from_thread(self._show_incidents, answer["incidents"])
+                self._tell(self._show_incidents, answer["incidents"])
         except (*GONE, RpcError) as error:
             self.app.call_from_thread(self.notify, first_line(error), severity="warning", markup=False)
 
@@ -95,7 +105,7 @@ class SessionPage(Screen[None]):
                 text = answer["qrText"]
         except (*GONE, RpcError):
             pass  # there is none now; the next second asks again
-        self.app.call_from_thread(self._take_code, text)
+        self._tell(self._take_code, text)
 
     def take(self, events: list[dict[str, Any]]) -> None:
         """Show the session as it is now, and what has happened."""
@@ -124,15 +134,53 @@ class SessionPage(Screen[None]):
                 )
         except (*GONE, RpcError):
             return
-        self.app.call_from_thread(self._show_incidents, answer["incidents"])
+        self._tell(self._show_incidents, answer["incidents"])
 
     def _show_events(self, events: list[dict[str, Any]]) -> None:
-        log = self.query_one("#log", RichLog)
+        log = self.query_one("#events", RichLog)
         for event in events:
             kind = event["type"]
             line = Text(f"{local(event['timestamp'])[11:]} ")
             line.append(f"{kind} ", "bold")
             log.write(line.append(printable(summary(event))))
+
+    @work(thread=True)
+    def follow_log(self) -> None:
+        """Show what the daemon's log says of the session, as long as the page is open."""
+        worker = get_current_worker()
+        after = 0
+        while not worker.is_cancelled:
+            try:
+                with self._at.connect() as client:
+                    records = client.call(
+                        "session.log", sessionId=self.session_id, after=after, limit=MOST, within_s=QUERY_S
+                    )["records"]
+            except GONE:
+                pass  # said above all
+            except RpcError as error:
+                if error.code != "SHUTTING_DOWN":  # such as FORBIDDEN, to a reader
+                    self._tell(self._show_no_log, refused(error))
+                    return
+            else:
+                after = records[-1]["seq"] if records else after
+                self._tell(self._show_log, records)
+            worker_wait(worker, AGAIN_S)
+
+    def _tell(self, show: Callable[..., None], what: Any) -> None:
+        """Show what a thread has found; the page may have been closed meanwhile."""
+        self.app.call_from_thread(lambda: show(what) if self.is_attached else None)
+
+    def _show_log(self, records: list[LogLine]) -> None:
+        log = self.query_one("#log", RichLog)
+        for record in records:
+            line = Text(f"{local(record['timestamp'])[11:]} ")
+            line.append(f"{record['event']} ", LEVEL_STYLES.get(record["level"], "bold"))
+            log.write(line.append(printable(said(record))))
+            for more in record["data"].get("exception", "").splitlines():
+                log.write(Text(printable(f"    {more}")))
+
+    def _show_no_log(self, why: str) -> None:
+        self.query_one("#log", RichLog).write(Text(printable(why)))
 
     def _show_incidents(self, incidents: list[Any]) -> None:
         log = self.query_one("#incidents", RichLog)
@@ -177,6 +225,13 @@ def _about(session: Session, board: Board) -> Text:
         f"\nMessages a minute: {sparkline(minutes).lstrip() or 'none'} {minutes[-2]}   restarts {row[7]}"
     )
     return text
+
+
+def worker_wait(worker: Any, seconds: float) -> None:
+    """Wait in a thread, for as long as its work is wanted."""
+    end = time.monotonic() + seconds
+    while not worker.is_cancelled and (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, 0.1))
 
 
 def first_line(error: Exception) -> str:

@@ -55,7 +55,7 @@ def _run(argv: Sequence[str]) -> int:
     try:
         return program.run(argv)
     except CycloptsError as error:
-        tell(f"wasupctl: {error}\nTry `wasupctl --help`, or `wasupctl COMMAND --help`.")
+        tell(f"wasupctl: {error}\nTry `{' '.join(['wasupctl', *(error.command_chain or ())])} --help`.")
         return USAGE
     except Failure as failure:
         if str(failure):

@@ -1,11 +1,11 @@
-"""`--since`: a number, a time or a span as a place in the event log."""
+"""`--since` and `--until`: a time or a span; and a number, where a place in the event log is meant."""
 
 import re
 from datetime import datetime
 from typing import Final
 
 from protocol.client.blocking import Client
-from protocol.times import parse
+from protocol.times import parse, rfc3339
 
 from .failures import UsageError
 from .invocation import QUERY_S
@@ -21,14 +21,24 @@ def parse_since(text: str, now: float) -> Since:
     """Return what the text says; a time without a zone is local. Raises UsageError for anything else."""
     if text.isascii() and text.isdigit():
         return int(text)
+    return _moment(text, now, "a number, a time")
+
+
+def parse_time(text: str, now: float) -> str:
+    """Return a time, or a span back from now, as the channel writes it. Raises UsageError for others."""
+    try:
+        return rfc3339(int(_moment(text, now, "a time") * 1000))
+    except OverflowError:
+        raise UsageError(f'"{text}" is before all calendars.') from None
+
+
+def _moment(text: str, now: float, what: str) -> float:
     if found := _SPAN.fullmatch(text):
         return now - float(found[1]) * _SECONDS[found[2]]
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError):
-        raise UsageError(
-            f'"{text}" is no place in the log: give a number, a time as 2026-11-21T10:00, or a span as 15m.'
-        ) from None
+        raise UsageError(f'"{text}" is no time: give {what} as 2026-11-21T10:00, or a span as 15m.') from None
 
 
 def cursor_at(client: Client, since: Since) -> int:

@@ -9,7 +9,8 @@ from .invocation import At
 def top(*, at: At) -> None:
     """Show sessions live, with their memory, queue and messages a minute; keys start, stop and link them.
 
-    Enter opens a session: its code while it waits for a phone, its events, what befell it.
+    Enter opens a session: its code while it waits for a phone, its events, its part of the daemon's log, its
+    incidents.
     """
     if at.as_json:
         raise UsageError(

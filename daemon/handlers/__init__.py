@@ -46,6 +46,7 @@ _HANDLERS: dict[str, Callable[..., Any]] = {
     "session.delete": sessions.delete,
     "session.stats": stats.stats,
     "session.incidents": stats.incidents,
+    "session.log": stats.log,
     "message.send": messages.send,
     "message.get": messages.get,
     "message.list": messages.list_,

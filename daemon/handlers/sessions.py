@@ -371,6 +371,7 @@ async def remove(service: Service, session_id: str) -> None:
     service.fleet.forget(session_id)
     service.activity.pop(session_id, None)
     service.names.pop(session_id, None)
+    service.log.forget(session_id)
     service.files.seal(session_id, False)
     await service.fleet.remove_files(session_id)
     service.store.record(lambda db: table.files_removed(db, session_id))

@@ -1,4 +1,4 @@
-"""session.stats and session.incidents: how it went."""
+"""session.stats, session.incidents and session.log: how it went."""
 
 import apsw
 
@@ -13,6 +13,8 @@ from protocol.models import (
     Performance,
     SessionIncidentsParams,
     SessionIncidentsResult,
+    SessionLogParams,
+    SessionLogResult,
     SessionStatsParams,
     SessionStatsResult,
     Stats,
@@ -60,3 +62,9 @@ async def incidents(service: Service, _call: Call, params: SessionIncidentsParam
     session = service.session(params.session_id)
     found = await service.store.read(lambda db: happened.latest(db, session.id, params.limit))
     return SessionIncidentsResult(incidents=tuple(found))
+
+
+def log(service: Service, _call: Call, params: SessionLogParams) -> SessionLogResult:
+    session = service.session(params.session_id)
+    found = service.log.latest(session.id, after=params.after, limit=params.limit)
+    return SessionLogResult(records=tuple(found))

@@ -105,6 +105,7 @@ from .history import (
     MessageImportResult,
     PastMessage,
 )
+from .log import LogLevel, LogRecord, SessionLogParams, SessionLogResult
 from .messages import (
     CONTENTS,
     Media,
@@ -272,6 +273,8 @@ __all__ = [
     "LabelUpdateParams",
     "LifecycleParams",
     "Location",
+    "LogLevel",
+    "LogRecord",
     "Media",
     "MediaContent",
     "MediaKind",
@@ -331,6 +334,8 @@ __all__ = [
     "SessionIncidentsResult",
     "SessionListParams",
     "SessionListResult",
+    "SessionLogParams",
+    "SessionLogResult",
     "SessionPairParams",
     "SessionPairResult",
     "SessionParams",

@@ -190,6 +190,7 @@ class _Story:
         await self.shop("session.logout")
         await self.shop("session.clearAuth")
         await self.shop("session.stop", wait=True)
+        await self.shop("session.log", limit=1)
         async with self.told(events, "message.cancelled"):
             late = await self.shop("message.send", to=ADA, text="See you tomorrow.")
             await self.shop("message.cancel", messageId=late["id"])

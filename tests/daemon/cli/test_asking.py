@@ -10,7 +10,7 @@ import pytest
 from daemon.cli.failures import UsageError
 from daemon.cli.plots import bar, bars, gathered, sparkline
 from daemon.cli.program import run as wasupctl
-from daemon.cli.since import cursor_at, parse_since
+from daemon.cli.since import cursor_at, parse_since, parse_time
 from protocol.client.blocking import connect
 from protocol.errors import RpcError
 from protocol.times import rfc3339
@@ -236,8 +236,16 @@ def test_since_in_words() -> None:
     ]  # fmt: skip
     assert parse_since("1970-01-01T01:00Z", 0) == 3600.0
     for wrong in ("yesterday", "-1", "", "5w"):
-        with pytest.raises(UsageError, match="no place in the log"):
+        with pytest.raises(UsageError, match="is no time: give a number, a time as"):
             parse_since(wrong, 0)
+
+
+def test_times_in_words() -> None:
+    assert parse_time("1970-01-01T01:00Z", 0) == "1970-01-01T01:00:00.000Z"
+    assert parse_time("1.5m", 90.5) == "1970-01-01T00:00:00.500Z"
+    for wrong in ("17", "yesterday", "99999999d"):
+        with pytest.raises(UsageError):
+            parse_time(wrong, 0)
 
 
 def test_events_of_the_past(daemon: FakeDaemon, capsys: Out) -> None:

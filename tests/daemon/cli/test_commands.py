@@ -51,6 +51,7 @@ TYPED: dict[str, tuple[list[str], Any]] = {
     "session.screenshot": (["screenshot", "shop", "out.png"], {"image": "data:image/png;base64,AAAA"}),
     "session.stats": (["stats", "shop"], _FIGURES),
     "session.incidents": (["incidents", "shop"], {"incidents": []}),
+    "session.log": (["log", "shop"], {"records": []}),
     "session.update": (["update", "shop", "--name", "x"], session("x", "s1")),
     "session.delete": (["delete", "shop", "--yes"], {"deleted": True, "backup": None}),
     "session.terminateInactive": (["terminate-inactive"], {"terminated": ["s1"], "orphansKilled": [7]}),

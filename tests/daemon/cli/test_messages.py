@@ -88,6 +88,25 @@ def test_messages_are_listed_the_newest_last(run: Run, daemon: FakeDaemon) -> No
     assert json.loads(run("messages", "shop", "--json").stdout) == found
 
 
+def test_messages_are_found_by_what_they_are(run: Run, daemon: FakeDaemon) -> None:
+    daemon.answers["message.list"] = {"messages": [], "next": None}
+    done = run("messages", "shop")
+    assert "No message is there yet." in done.stderr
+    wanted = ["--direction", "out", "--status", "failed", "--since", "2026-11-21T10:00", "--until", "1m"]
+    done = run("messages", "shop", *wanted, "--cursor", "c1")
+    assert "No message matches." in done.stderr
+    asked = daemon.asked("message.list")[-1]
+    until = asked.pop("until")
+    assert asked == {
+        "sessionId": "s1", "direction": "out", "status": "failed", "since": "2026-11-21T10:00:00.000Z",
+        "cursor": "c1", "limit": 50,
+    }  # fmt: skip
+    assert until.endswith("Z")
+    daemon.answers["message.list"] = {"messages": [message()], "next": "c 2"}
+    assert "There are older ones: --cursor 'c 2'" in run("messages", "shop").stderr
+    assert run("messages", "shop", "--since", "7").returncode == 2
+
+
 HEALTH = {
     "status": "degraded",
     "version": "1.2.3",

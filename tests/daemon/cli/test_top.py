@@ -94,6 +94,7 @@ class World:
     def __init__(self, daemon: FakeDaemon) -> None:
         self.daemon = daemon
         self.log: list[Params] = []
+        self.said: list[Params] = []
         connected = {"connectedAt": rfc3339(int((time.time() - 7300) * 1000))}
         process = {"pid": 5, "rssBytes": 300 << 20, "cpuSeconds": 10.0, "processes": 9}
         self.sessions = Sessions(
@@ -107,6 +108,9 @@ class World:
             "incidents": [{"at": rfc3339(NOW * 1000), "kind": "browser_crashed", "detail": "\x1b[2Jsignal 9"}]
         }
         daemon.answers["session.qr"] = {"qrText": CODE}
+        daemon.answers["session.log"] = lambda params: {
+            "records": [record for record in self.said if record["seq"] > params.get("after", 0)]
+        }
 
     def _events(self, params: Params) -> Params:
         wanted = params.get("sessions")
@@ -118,6 +122,11 @@ class World:
 
     def happened(self, kind: str, session_id: str, **data: Any) -> None:
         self.log.append(event(len(self.log) + 1, kind, session_id, time.time() - 60, **data))
+
+    def say(self, event: str, level: str = "info", **data: Any) -> None:
+        seq = len(self.said) + 1
+        at = rfc3339(NOW * 1000)
+        self.said.append({"seq": seq, "timestamp": at, "level": level, "event": event, "data": data})
 
 
 @pytest.fixture
@@ -224,6 +233,26 @@ def test_a_page_has_code_events_and_incidents(world: World) -> None:
         assert not app.current_theme.dark
         await seen.press("escape")
         await seen.until(lambda: "3 sessions" in seen.text)
+
+    drive(world, steps)
+
+
+def test_a_page_has_what_the_log_says(world: World) -> None:
+    world.say("session_restarting", "warning", attempt=1, reason="\x1b[2J")
+
+    async def steps(_app: Top, seen: Seen) -> None:
+        await seen.until(lambda: "waits" in seen.text)
+        await seen.press("enter")
+        await seen.until(lambda: r"session_restarting attempt=1 reason=\x1b[2J" in seen.text)
+        world.say("request_failed", "error", exception="Traceback:\nZeroDivisionError")
+        await seen.until(lambda: "ZeroDivisionError" in seen.text)
+        assert seen.text.count("session_restarting") == 1
+        await seen.press("escape")
+        await seen.until(lambda: "3 sessions" in seen.text)
+        world.daemon.answers["session.log"] = RpcError("FORBIDDEN", "session.log needs the role operator")
+        await seen.press("enter")
+        await seen.until(lambda: "FORBIDDEN: session.log needs the role operator" in seen.text)
+        await seen.press("q")
 
     drive(world, steps)
 
