@@ -1,5 +1,5 @@
 // Answers every text that a person writes with the same text: go run main.go SOCKET SESSION
-// Go 1.21 or newer, nothing but the standard library. When the daemon goes it connects again, and goes on behind the last event.
+// Go 1.18 or newer, nothing but the standard library. When the daemon goes it connects again, and goes on behind the last event.
 package main
 
 import (
@@ -65,7 +65,9 @@ func follow(path, session string, place *progress) error {
 	wanted := map[string]any{"sessions": []string{session}, "types": []string{"message.received"}}
 	// What was not accepted comes again; under the same key it is the same message.
 	for _, seq := range place.open {
-		place.latest = min(place.latest, seq-1)
+		if seq <= place.latest {
+			place.latest = seq - 1
+		}
 	}
 	if place.latest >= 0 {
 		wanted["after"] = place.latest

@@ -20,12 +20,15 @@ EXAMPLES = REPOSITORY / "examples"
     [
         pytest.param([sys.executable, EXAMPLES / "python/echo_bot.py", "a", "PLACE"], id="python"),
         pytest.param(["node", EXAMPLES / "node/echo_bot.mjs", "SOCKET", "a"], id="node"),
-        pytest.param(["go", "run", EXAMPLES / "go/main.go", "SOCKET", "a"], id="go"),
+        pytest.param(["go", "SOCKET", "a"], id="go"),
     ],
 )
 async def test_a_bot_asks_again_for_what_was_not_accepted(command: list[str], tmp_path: Path) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not on this machine")
+    if command[0] == "go":  # not `go run`: the bot would outlive it
+        command = [str(tmp_path / "bot"), *command[1:]]
+        await trio.run_process(["go", "build", "-o", command[0], EXAMPLES / "go/main.go"])  # noqa: S607
     places = {"SOCKET": str(tmp_path / "wasup.sock"), "PLACE": str(tmp_path / "place")}
     environment = {**os.environ, "WASUP_SOCKET": places["SOCKET"], "PYTHONPATH": str(REPOSITORY)}
     message = {"type": "text", "chatId": "1@c.us", "text": "Hello", "key": "k"}
