@@ -57,9 +57,10 @@ def doctor(*, config: Path | None = None, at: At) -> None:
     def show() -> None:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            at.out.cells((f"{check.status:7}", _STYLES[check.status]), f"{check.name:{width}}", check.message)
+            status = f"{check.status:7}", _STYLES[check.status]
+            at.out.cells(status, f"{check.name:{width}}", check.message, hang=width + 9)
             if check.action is not None and check.status != "ok":
-                at.out.cells(" " * (8 + width), check.action)
+                at.out.cells(" " * (width + 8), check.action, hang=width + 9)
 
     at.result({"status": status, "checks": [attrs.asdict(check) for check in checks]}, show)
     if status == "error":

@@ -32,6 +32,8 @@ _PAIR_S = 60
 
 _HOW_PAIR = "WhatsApp, Linked devices, Link a device, Link with phone number; then type:"
 
+_LEAVE = "Ctrl-C: leave it as it is."
+
 _HOW = "On the phone: WhatsApp, Linked devices, Link a device; then scan this code."
 
 
@@ -244,8 +246,8 @@ class _Live:
 
     def code(self, answer: dict[str, Any]) -> None:
         left = max(0, round(parse(answer["expiresAt"]) / 1000 - time.time()))
-        above = [f"Link {self._name}. {_HOW}"]
-        below = [f"This code expires in {left} s; a new one follows. Ctrl-C leaves the session as it is."]
+        above = [f"Link {self._name}.", _HOW]
+        below = [f"This code expires in {left} s; a new one follows. {_LEAVE}"]
         self._screen.show_code(above, code_of(answer["qrText"]), below)
 
     def pairing(self, answer: dict[str, Any]) -> None:
@@ -260,9 +262,9 @@ class _Live:
                 "",
                 f"  {code}",
                 "",
-                f"This code expires in {left} s; a new one follows. Ctrl-C leaves the session as it is.",
+                f"This code expires in {left} s; a new one follows. {_LEAVE}",
             ]
         )
 
     def waiting(self, why: str) -> None:
-        self._screen.show_text([f"Link {self._name}.", why, "Ctrl-C leaves the session as it is."])
+        self._screen.show_text([f"Link {self._name}.", why, _LEAVE])

@@ -1,5 +1,6 @@
 """A session's page in `wasupctl top`: how it is, the code to scan, its events, its log, what befell it."""
 
+import shlex
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
@@ -20,7 +21,7 @@ from protocol.errors import RpcError
 from .board import Board, Session
 from .figures import local
 from .invocation import QUERY_S, Invocation
-from .log import AGAIN_S, LEVEL_STYLES, MOST, LogLine, said
+from .log import AGAIN_S, LEVEL_STYLES, MOST, LogLine, more, said
 from .output import STATUS_STYLES
 from .plots import sparkline
 from .printable import printable
@@ -60,9 +61,9 @@ class SessionPage(Screen[None]):
             yield Static(id="about")
             yield Static(id="code")
             yield Static(id="hint")
-            yield RichLog(id="events", max_lines=_LINES, wrap=False, min_width=40)
-            yield RichLog(id="log", max_lines=_LINES, wrap=False, min_width=40)
-            yield RichLog(id="incidents", wrap=False, min_width=40)
+            yield RichLog(id="events", max_lines=_LINES, wrap=True, min_width=40)
+            yield RichLog(id="log", max_lines=_LINES, wrap=True, min_width=40)
+            yield RichLog(id="incidents", wrap=True, min_width=40)
         yield Footer()
 
     def on_mount(self) -> None:
@@ -176,8 +177,8 @@ class SessionPage(Screen[None]):
             line = Text(f"{local(record['timestamp'])[11:]} ")
             line.append(f"{record['event']} ", LEVEL_STYLES.get(record["level"], "bold"))
             log.write(line.append(printable(said(record))))
-            for more in record["data"].get("exception", "").splitlines():
-                log.write(Text(printable(f"    {more}")))
+            for below in more(record):
+                log.write(Text(printable(below)))
 
     def _show_no_log(self, why: str) -> None:
         self.query_one("#log", RichLog).write(Text(printable(why)))
@@ -206,7 +207,8 @@ class SessionPage(Screen[None]):
         elif lines:
             hint.update(
                 f"Its code needs {len(lines[0])} columns and {len(lines) + 3} lines; this terminal has"
-                f" {self.size.width} and {self.size.height}. Enlarge it, or take a smaller font."
+                f" {self.size.width} and {self.size.height}. Enlarge it, take a smaller font,"
+                f" or run: wasupctl link {printable(shlex.quote(self.session_id))} --png FILE"
             )
 
 

@@ -25,6 +25,9 @@ MOST: Final = 1000
 
 LEVEL_STYLES: Final = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "red"}
 
+_HANG: Final = 6
+"""How far in stands what the terminal's line has no room for."""
+
 LogLine = dict[str, Any]
 
 
@@ -98,18 +101,30 @@ def _following(at: Invocation, session_id: str, begun: list[LogLine]) -> Iterato
 
 def _show(at: Invocation, record: LogLine) -> None:
     level = record["level"]
-    at.out.cells(
-        local(record["timestamp"]), (f"{level:7}", LEVEL_STYLES.get(level, "")), (record["event"], "bold"),
-        said(record),
-    )  # fmt: skip
-    for line in record["data"].get("exception", "").splitlines():
-        at.out.line(f"    {line}")
+    head = local(record["timestamp"]), (f"{level:7}", LEVEL_STYLES.get(level, "")), (record["event"], "bold")
+    at.out.cells(*head, *filter(None, [said(record)]), hang=_HANG)
+    for line in more(record):
+        at.out.cells(line, hang=_HANG)
 
 
 def said(record: LogLine) -> str:
-    """Return what a line of the log says of its event, but for a traceback: `attempt=1 reason=NETWORK`."""
-    told = ((key, value) for key, value in record["data"].items() if key != "exception" and value is not None)
+    """Return what a line of the log says of its event in one line: `attempt=1 reason=NETWORK`."""
+    told = (
+        (key, value) for key, value in record["data"].items() if value is not None and not _is_long(value)
+    )
     return " ".join(f"{key}={_value(value)}" for key, value in told)
+
+
+def more(record: LogLine) -> Iterator[str]:
+    """Yield what it says in several lines: tracebacks, and what a browser wrote at its end."""
+    for key, value in record["data"].items():
+        if _is_long(value):
+            yield f"    {key}:"
+            yield from (f"      {line}" for line in value.splitlines())
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, str) and "\n" in value
 
 
 def _value(value: object) -> str:

@@ -15,6 +15,9 @@ from .lookup import find
 from .output import status_cell, tell
 from .since import parse_time
 
+_WIDE = 110
+"""Columns from which on a message has one line: on narrower terminals its text stands below."""
+
 
 def messages(
     session: str,
@@ -72,7 +75,12 @@ def messages(
             )
             for message in reversed(found["messages"])
         ]
-        at.out.table(columns, rows, shrink=("TEXT", "ID"))
+        if at.out.width() >= _WIDE:
+            at.out.table(columns, rows, shrink=("TEXT", "ID"))
+        else:
+            for *about, text in rows:
+                at.out.cells(*about)
+                at.out.cells(f"    {text}", hang=4)
         if not rows:
             tell(f"No message {'matches' if wanted else 'is there yet'}.")
         if found["next"] is not None:

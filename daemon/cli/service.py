@@ -93,7 +93,7 @@ def health(*, at: At) -> None:
             where = f" ({problem['sessionId']})" if problem.get("sessionId") else ""
             message = problem["message"].rstrip(".")
             text = f"{problem['code']}{where}: {message}. {problem.get('action') or ''}".rstrip()
-            at.out.cells(("Problem:", "red"), text.rstrip())
+            at.out.cells(("Problem:", "red"), text.rstrip(), hang=len("Problem: "))
 
     at.result(found, show)
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from protocol.times import parse
+
 from .figures import duration, local
 from .invocation import QUERY_S, At, Invocation
 from .lookup import Session, find
@@ -56,16 +58,24 @@ def incidents(
                 incident["kind"],
                 incident.get("detail") or "-",
                 incident.get("action") or "-",
-                local(incident["recoveredAt"]) if incident.get("recoveredAt") else "-",
+                _recovered(incident),
             )
             for incident in reversed(answer["incidents"])
         ]
         if rows:
-            at.out.table(("TIME", "WHAT", "DETAIL", "ACTION", "RECOVERED"), rows, shrink=("DETAIL", "ACTION"))
+            at.out.table(
+                ("TIME", "WHAT", "DETAIL", "ACTION", "RECOVERED"), rows, shrink=("DETAIL",), fold="DETAIL"
+            )
         else:
             tell(f"{found['name']}: nothing befell it.")
 
     at.result(answer, show)
+
+
+def _recovered(incident: dict[str, Any]) -> str:
+    if not incident.get("recoveredAt"):
+        return "-"
+    return f"after {duration((parse(incident['recoveredAt']) - parse(incident['at'])) / 1000)}"
 
 
 def _show(at: Invocation, session: Session, answer: dict[str, Any], days: int, today: date) -> None:

@@ -28,7 +28,7 @@ async def test_a_bot_asks_again_for_what_was_not_accepted(command: list[str], tm
         pytest.skip(f"{command[0]} is not on this machine")
     if command[0] == "go":  # not `go run`: the bot would outlive it
         command = [str(tmp_path / "bot"), *command[1:]]
-        await trio.run_process(["go", "build", "-o", command[0], EXAMPLES / "go/main.go"])  # noqa: S607
+        await trio.run_process(["go", "build", "-o", command[0], EXAMPLES / "go/main.go"])
     places = {"SOCKET": str(tmp_path / "wasup.sock"), "PLACE": str(tmp_path / "place")}
     environment = {**os.environ, "WASUP_SOCKET": places["SOCKET"], "PYTHONPATH": str(REPOSITORY)}
     message = {"type": "text", "chatId": "1@c.us", "text": "Hello", "key": "k"}

@@ -83,7 +83,7 @@ def test_incidents_are_listed_the_newest_last(daemon: FakeDaemon, capsys: Out) -
     assert wasupctl(["incidents", "shop"]) == 0
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.split("  ") == [
-        "2026-11-21 10:00:00", "browser_crashed", "signal 9", "restart", "2026-11-21 10:00:03",
+        "2026-11-21 10:00:00", "browser_crashed", "signal 9", "restart", "after 3 s",
     ]  # fmt: skip
     assert second.split()[2:] == ["page_hung", "-", "restart", "-"]
 
@@ -163,6 +163,38 @@ def test_lists_are_tables(daemon: FakeDaemon, capsys: Out) -> None:
     daemon.answers["contact.list"] = {"contacts": [], "total": 0}
     assert wasupctl(["contact", "list", "shop"]) == 0
     assert "There are no contacts." in capsys.readouterr().err
+
+
+def test_a_narrow_terminal_shows_what_there_is_to_say(daemon: FakeDaemon, env: dict[str, str]) -> None:
+    """Columns without a word go first; what is long goes on below, between words."""
+    chat = {"id": "4915110000001@c.us", "name": "Ada", "unreadCount": 3, "lastMessageAt": rfc3339(0)}
+    daemon.answers["chat.list"] = {"chats": [chat], "total": 1}
+    with Terminal(["chat", "list", "shop"], env, columns=80) as terminal:
+        assert terminal.end() == 0
+        assert terminal.screen.text().splitlines()[-1].split() == [
+            "Ada", "4915110000001@c.us", "3", "-", "-", "1970-01-01", "00:00:00",
+        ]  # fmt: skip
+    with Terminal(["chat", "list", "shop"], env, columns=110) as terminal:
+        assert terminal.end() == 0
+        assert "MUTED UNTIL" in terminal.screen.text()
+    at = "2026-11-21T11:00:00.000Z"
+    detail = "the browser has ended by a signal"
+    daemon.answers["session.incidents"] = {
+        "incidents": [{"at": at, "kind": "BROWSER_CRASHED", "detail": detail, "action": "NEW_BROWSER"}]
+    }
+    with Terminal(["incidents", "shop"], env, columns=80) as terminal:
+        assert terminal.end() == 0
+        lines = terminal.screen.text().splitlines()
+        assert len(lines) == 3
+        assert lines[2].split() == ["ended", "by", "a", "signal"]
+
+
+def test_an_error_is_broken_between_words(env: dict[str, str]) -> None:
+    with Terminal(["show", "another session"], env, columns=60) as terminal:
+        assert terminal.end() == 1
+        lines = terminal.screen.text().splitlines()
+    assert len(lines) > 1
+    assert " ".join(lines).endswith('the name "another session". `wasupctl list` shows all.')
 
 
 def test_one_message_is_shown_with_all_that_it_has(daemon: FakeDaemon, capsys: Out) -> None:

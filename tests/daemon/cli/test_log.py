@@ -56,10 +56,11 @@ def test_the_latest_lines_are_shown(run: Run, log: Log, daemon: FakeDaemon) -> N
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         r"2026-11-21 10:00:02 warning session_restarting attempt=1 reason=\x1b[2J",
-        "2026-11-21 10:00:03 error   request_failed ",
-        "    Traceback:",
-        r"      File \x1b",
-        "    ZeroDivisionError",
+        "2026-11-21 10:00:03 error   request_failed",
+        "    exception:",
+        "      Traceback:",
+        r"        File \x1b",
+        "      ZeroDivisionError",
     ]
     assert daemon.asked("session.log") == [{"sessionId": "s1", "limit": 2}]
     assert json.loads(run("log", "shop", "--json").stdout) == {"records": log.records}

@@ -8,6 +8,7 @@ from protocol.errors import RpcError
 
 from .conftest import Run
 from .fake import FakeDaemon, Sessions, message, session
+from .terminal import Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,17 @@ def test_messages_are_listed_the_newest_last(run: Run, daemon: FakeDaemon) -> No
     assert second == r"2026-11-21 10:00:00  ←  491701234567@c.us  received  B   two\n\x1b[2J[red]"
     assert daemon.asked("message.list") == [{"sessionId": "s1", "chatId": "49170", "limit": 7}]
     assert json.loads(run("messages", "shop", "--json").stdout) == found
+
+
+def test_on_a_narrow_terminal_what_messages_say_stands_below(env: dict[str, str], daemon: FakeDaemon) -> None:
+    found = message(id="3EB0" + "A" * 18, text="words " * 20)
+    daemon.answers["message.list"] = {"messages": [found], "next": None}
+    with Terminal(["messages", "shop"], env, columns=80) as terminal:
+        assert terminal.end() == 0
+        first, *below = terminal.screen.text().splitlines()
+    assert first == f"2026-11-21 10:00:00 → 491701234567@c.us queued {found['id']}"
+    assert [line.split(" ", 4)[:4] for line in below] == [[""] * 4] * 2
+    assert " ".join("".join(below).split()) == ("words " * 20).strip()
 
 
 def test_messages_are_found_by_what_they_are(run: Run, daemon: FakeDaemon) -> None:
