@@ -36,6 +36,20 @@ _HELP: Final[Mapping[str, str]] = {
     "phoneNumber": "A phone number with its country code.",
     "limit": "How many at most.",
     "offset": "How many to pass over.",
+    "text": "What it says.",
+    "emoji": "An emoji; an empty text takes it away.",
+    "forEveryone": "From everybody's devices, not only from this account's.",
+    "subject": "What the group is called.",
+    "name": "What it is called.",
+    "description": "A text; an empty one takes it away.",
+    "about": "A text.",
+    "image": "The picture's file.",
+    "video": "The video's file.",
+    "color": "A number of WhatsApp's palette, 0 to 19.",
+    "backgroundColor": "As #rrggbb.",
+    "font": "A number of WhatsApp's fonts, 0 to 10.",
+    "query": "What to look for.",
+    "enabled": "Whether it is to be so.",
 }
 """What params mean that do not say it themselves, or say it for programs."""
 

@@ -41,9 +41,9 @@ def log(
 ) -> None:
     """Show what the daemon's log said of a session, the newest last.
 
-    The daemon keeps the latest 64 KiB of each session as long as it runs. All of the log, what is about the
-    daemon itself too, is on its standard error: under systemd, `journalctl -u wasupd`. With --follow and
-    --json each line is a line of the log.
+    The daemon keeps the latest 64 KiB of each session as long as it runs. All of the log, of the daemon too,
+    goes to its standard error: under systemd, `journalctl -u wasupd`. With --follow and --json, each line of
+    the log is a line of JSON.
 
     Args:
         session: The session's id or name.

@@ -16,7 +16,7 @@ from .failures import INTERRUPTED, OK, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE,
 from .invocation import STDIN, Invocation
 from .output import tell
 from .refusal import refused
-from .tree import add_commands
+from .tree import add_commands, tell_usage
 from .unreachable import explain, log_advice
 
 HELP = "Work with wasupd, the daemon that keeps WhatsApp Web sessions alive."
@@ -92,6 +92,8 @@ class _Program:
         except UnicodeEncodeError:
             tell("wasupctl: An argument is not UTF-8.")
             return USAGE
+        if {"--help", "-h"} & {*argv}:
+            tell_usage(self._app, argv)
         words = [STDIN if word == "-" else word for word in argv]
         code = self._app.meta(words, exit_on_error=False, print_error=False)
         return code if isinstance(code, int) else OK
@@ -130,12 +132,19 @@ def application(wanted: Container[str]) -> App:
         help=HELP,
         help_epilogue=EPILOGUE,
         help_format="markdown",
+        group_parameters=Group("Options", sort_key=50),
+        default_parameter=Parameter(show_default=_default),
         version=f"wasupctl {__version__}",
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
     add_commands(app, wanted)
     return app
+
+
+def _default(value: object) -> str | None:
+    """Return the default that help shows: that an option is not given needs no word."""
+    return None if value is None or value is False else str(value)
 
 
 def _make_writable(name: str) -> None:

@@ -74,7 +74,7 @@ def incidents(
 
 def _recovered(incident: dict[str, Any]) -> str:
     if not incident.get("recoveredAt"):
-        return "-"
+        return "not yet"
     return f"after {duration((parse(incident['recoveredAt']) - parse(incident['at'])) / 1000)}"
 
 

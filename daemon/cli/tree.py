@@ -158,20 +158,42 @@ def add_commands(app: App, wanted: Container[str]) -> None:
     groups = {}
     for space in spaces():
         title, told = GROUPS.get(space, ("Daemon", ""))
-        groups[space] = App(name=space, help=told, group=titles[title], help_format="markdown")
+        groups[space] = App(
+            name=space, help=told, group=titles[title], help_format="markdown", help_epilogue=""
+        )
     for group in groups.values():
         app.command(group)
     for title, one in listed():
         space, _, name = one.name.rpartition(" ")
         if space:
-            groups[space].command(one.run, name=name)
+            groups[space].command(one.run, name=name, help_epilogue="")
         else:
-            app.command(one.run, name=name, group=titles[title])
+            app.command(one.run, name=name, group=titles[title], help_epilogue="")
     for space, name, method in generated():
         if space in wanted:
             from .generated import command  # inspecting types takes a while: only for a command that needs it
 
-            groups[space].command(command(method), name=name)
+            groups[space].command(command(method), name=name, help_epilogue="")
+
+
+def tell_usage(app: App, given: Sequence[str]) -> None:
+    """Have the help of the command that is `given` name its arguments; cyclopts calls optional ones ARGS."""
+    usage = ["Usage: wasupctl"]
+    for word in given:
+        if word.startswith("-") or word not in app:
+            break
+        app = app[word]
+        usage.append(word)
+    if any(not name.startswith("-") for name in app):
+        return
+    arguments = [one for one in app.assemble_argument_collection() if one.parse and one.show]
+    places = [one for one in arguments if one.index is not None and one.field_info.is_positional]
+    if len(places) < len(arguments):
+        usage.append("[OPTIONS]")
+    for one in places:
+        name = one.name.lstrip("-").upper() + ("..." if one.is_var_positional() else "")
+        usage.append(name if one.required else f"[{name}]")
+    app.usage = " ".join(usage)
 
 
 def words(name: str) -> str:

@@ -85,7 +85,7 @@ def test_incidents_are_listed_the_newest_last(daemon: FakeDaemon, capsys: Out) -
     assert first.split("  ") == [
         "2026-11-21 10:00:00", "browser_crashed", "signal 9", "restart", "after 3 s",
     ]  # fmt: skip
-    assert second.split()[2:] == ["page_hung", "-", "restart", "-"]
+    assert second.split()[2:] == ["page_hung", "-", "restart", "not", "yet"]
 
 
 CODE = {

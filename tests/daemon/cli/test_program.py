@@ -6,11 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from daemon.cli import unreachable
+from daemon.cli.program import application
+from daemon.cli.tree import spaces
 from protocol.client.errors import DaemonUnreachable
 from protocol.errors import RpcError
 
@@ -24,6 +28,37 @@ def test_help_names_every_command_and_the_exit_codes(run: Run) -> None:
     for word in ("create", "link", "send", "watch", "call", "--socket", "--json", "cannot be reached"):
         assert word in done.stdout
     assert done.stderr == ""
+
+
+def test_every_command_and_every_argument_is_explained() -> None:
+    def unexplained(app: App, words: str) -> Iterator[str]:
+        for name in (name for name in app if not name.startswith("-")):
+            inner, path = app[name], f"{words} {name}"
+            if not inner.help.strip():
+                yield path
+            if any(not one.startswith("-") for one in inner):
+                yield from unexplained(inner, path)
+                continue
+            for one in inner.assemble_argument_collection(parse_docstring=True):
+                if one.parse and one.show and not one.parameter.help:
+                    yield f"{path} {one.name}"
+
+    assert list(unexplained(application(spaces()), "wasupctl")) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("send", "[OPTIONS] SESSION TO [TEXT...]"),
+        ("start", "[OPTIONS] SESSIONS..."),
+        ("wait", "[OPTIONS] SESSION [STATUS]"),
+        ("group create", "SESSION SUBJECT PARTICIPANTS..."),
+        ("whoami", ""),
+    ],
+)
+def test_the_usage_names_the_arguments(run: Run, command: str, usage: str) -> None:
+    first, blank, *_ = run(*command.split(), "--help").stdout.splitlines()
+    assert (first, blank) == (f"Usage: wasupctl {command} {usage}".rstrip(), "")
 
 
 def test_version(run: Run) -> None:
