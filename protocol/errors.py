@@ -143,7 +143,13 @@ _TABLE = (
         "The page did not answer in time",
         "Ask again; if it goes on, session.restart.",
     ),
-    ErrorSpec("PAGE_ERROR", -32017, 502, "The page raised an error"),
+    ErrorSpec(
+        "PAGE_ERROR",
+        -32017,
+        502,
+        "The page raised an error",
+        "Look at the page with session.screenshot; whatsapp.functions lists what can be called.",
+    ),
     ErrorSpec(
         "MESSAGE_NOT_FOUND", -32020, 404, "No such message", "Ask message.list which messages are kept."
     ),

@@ -61,6 +61,8 @@ ASKS: Final[Mapping[str, str]] = {
     "group.removeParticipants": "Remove them from the group?",
     "group.revokeInviteLink": "End the group's invite link?",
     "group.leave": "Leave this group?",
+    "group.removePicture": "Remove the group's picture?",
+    "profile.removePicture": "Remove the account's picture?",
     "status.delete": "Delete this status post?",
     "channel.delete": "Delete this channel, for all who follow it?",
 }

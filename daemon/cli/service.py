@@ -16,6 +16,7 @@ from .figures import duration, local, size
 from .invocation import QUERY_S, STDIN, At, read_stdin
 from .lookup import named
 from .output import status_cell, tell
+from .refusal import in_commands
 
 
 def call(
@@ -92,7 +93,7 @@ def health(*, at: At) -> None:
         for problem in found.get("problems", ()):
             where = f" ({problem['sessionId']})" if problem.get("sessionId") else ""
             message = problem["message"].rstrip(".")
-            text = f"{problem['code']}{where}: {message}. {problem.get('action') or ''}".rstrip()
+            text = f"{problem['code']}{where}: {message}. {in_commands(problem.get('action') or '')}"
             at.out.cells(("Problem:", "red"), text.rstrip(), hang=len("Problem: "))
 
     at.result(found, show)

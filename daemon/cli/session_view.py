@@ -15,6 +15,7 @@ from .figures import ago, duration, local, size
 from .invocation import QUERY_S
 from .lookup import Session
 from .output import STATUS_STYLES, Cell, Output, status_cell
+from .refusal import in_commands
 
 _INCIDENTS = 5
 
@@ -109,4 +110,4 @@ def _advice(session: Session) -> str | None:
         case "inactive":
             return f"Start it and link it to a phone: wasupctl link {ref}"
     spec = ERRORS.get(session.get("reason") or "")
-    return None if spec is None else f"{spec.message}. {spec.action or ''}"
+    return None if spec is None else f"{spec.message}. {in_commands(spec.action or '')}"

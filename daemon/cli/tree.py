@@ -146,6 +146,12 @@ def generated() -> Iterator[tuple[str, str, str]]:
             yield "calls" if space == "call" else space, words(verb), method
 
 
+def commands() -> dict[str, str]:
+    """Return the command of each method."""
+    made = {method: one.name for _, one in listed() for method in one.methods}
+    return made | {method: f"{space} {name}" for space, name, method in generated()}
+
+
 def spaces() -> list[str]:
     """Return the names of all groups of commands."""
     made = [one.name.partition(" ")[0] for _, one in listed() if " " in one.name]

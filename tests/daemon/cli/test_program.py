@@ -14,9 +14,10 @@ from cyclopts import App
 
 from daemon.cli import unreachable
 from daemon.cli.program import application
+from daemon.cli.refusal import refused
 from daemon.cli.tree import spaces
 from protocol.client.errors import DaemonUnreachable
-from protocol.errors import RpcError
+from protocol.errors import ERRORS, RpcError
 
 from .conftest import Run
 from .fake import FakeDaemon, Sessions, session
@@ -59,6 +60,22 @@ def test_every_command_and_every_argument_is_explained() -> None:
 def test_the_usage_names_the_arguments(run: Run, command: str, usage: str) -> None:
     first, blank, *_ = run(*command.split(), "--help").stdout.splitlines()
     assert (first, blank) == (f"Usage: wasupctl {command} {usage}".rstrip(), "")
+
+
+def test_what_is_to_be_done_is_said_in_commands() -> None:
+    assert refused(RpcError("SESSION_NOT_CONNECTED")).endswith(
+        "Wait until it is connected (`wasupctl wait`), or link it: `wasupctl link`."
+    )
+    assert refused(RpcError("MESSAGE_NOT_FOUND")).endswith("Ask `wasupctl messages` which messages are kept.")
+    foreign = RpcError("PAGE_ERROR", action="See chat.example.org, a.session.get and file.txt")
+    assert refused(foreign).endswith("See chat.example.org, a.session.get and file.txt")
+    path = RpcError("INVALID_PARAMS", "$.to: Too short", path="$.to", action="Correct `$.to`.")
+    assert refused(path) == "INVALID_PARAMS: to: Too short."
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_every_error_says_what_to_do(code: str) -> None:
+    assert ERRORS[code].action
 
 
 def test_version(run: Run) -> None:
@@ -143,7 +160,7 @@ def test_call_prints_the_error_as_json_and_says_it_in_words(run: Run, daemon: Fa
     assert json.loads(done.stdout) == error.to_wire()
     assert done.stderr == (
         "wasupctl: SESSION_NOT_CONNECTED: The session is not connected to WhatsApp."
-        " Wait until it is connected (session.wait), or link it: session.qr.\n"
+        " Wait until it is connected (`wasupctl wait`), or link it: `wasupctl link`.\n"
     )
 
 
