@@ -83,6 +83,10 @@ class Outgoing:
         self._lines.append(line)
         self._bytes += len(line)
 
+    def spares_half(self, size: int) -> bool:
+        """Whether a line of `size` bytes leaves half of the queue to those who cannot wait."""
+        return not self._lines or self._bytes + size <= self._limit // 2
+
     async def room(self, size: int) -> None:
         """Wait until a line of `size` bytes finds little before it, or the client is lost."""
         while not self.has_room(size) and not self.lost:

@@ -36,9 +36,6 @@ from supervisors.faults import reached
 MOST_SUBSCRIPTIONS: Final = 1000
 """Of one connection: each costs a task, and a look at every commit."""
 
-_LARGE_REPLY_BYTES: Final = 2**20
-"""A reply from here on waits for room in the send queue: a few of them would fill any."""
-
 _GRACE_S: Final = 2.0
 """How long requests under way may go on when their client is gone: what was asked and left is still done."""
 
@@ -253,7 +250,7 @@ class Connection:
                     self._tallies.answered(request.method, began, None)
             except Exception as error:  # noqa: BLE001  the same boundary
                 line = self._refused(request, error, began)
-            if line is not None and len(line) >= _LARGE_REPLY_BYTES:
+            if line is not None and not self._outgoing.spares_half(len(line)):
                 await self._outgoing.room(len(line))
             reached("reply.made")
             answer(line, then)
@@ -268,8 +265,15 @@ class Connection:
 
     def _refused(self, request: Request | Notification, error: Exception, began: float) -> bytes | None:
         refused = refusal(error, "request_failed", self.peer.uid, request)
+        line = None
+        if isinstance(request, Request):
+            try:
+                line = encode_error(request.id, refused)
+            except Exception as defect:  # noqa: BLE001  the same boundary: no line can be made of it
+                refused = refusal(defect, "request_failed", self.peer.uid, request)
+                line = encode_error(request.id, refused)
         self._tallies.answered(request.method, began, refused.code)
-        return encode_error(request.id, refused) if isinstance(request, Request) else None
+        return line
 
     def _send(self, line: bytes | None, then: tuple[Then, ...]) -> None:
         if line is not None:
@@ -282,7 +286,8 @@ class Connection:
         try:
             await then()
         except Exception as error:  # noqa: BLE001  the same boundary
-            refusal(error, "notifications_failed", self.peer.uid)
+            code = refusal(error, "notifications_failed", self.peer.uid).code
+            _log.warning("subscription_ended", code=code, pid=self.peer.pid, uid=self.peer.uid)
             self._reading.cancel()
 
     def _must_wait(self) -> bool:

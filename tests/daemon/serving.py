@@ -41,6 +41,7 @@ class Served:
                 "session.status": self.crash_later,
                 "session.qr": lambda _call, _params: {"qrText": "x" * 100_000},
                 "message.list": self.large,
+                "session.incidents": self.half_large,
                 "rpc.discover": lambda _call, _params: object(),
                 "events.subscribe": self.subscribe,
                 "events.unsubscribe": lambda call, params: call.connection.close_subscription(
@@ -63,6 +64,8 @@ class Served:
         if params.session_id == "refused":
             async with trio.open_nursery():
                 raise RpcError("SESSION_NOT_FOUND")
+        if params.session_id == "untellable":
+            raise RpcError("PAGE_ERROR", "half a character: \ud83d")
         await self.release.wait()
         self.finished += 1
         return {"status": params.session_id}
@@ -74,6 +77,10 @@ class Served:
         await trio.lowlevel.checkpoint()
         return self.crash(_call, params)
 
+    async def half_large(self, _call: Call, _params: Any) -> object:
+        await self.release.wait()
+        return {"incidents": "x" * 500_000}
+
     async def large(self, _call: Call, _params: Any) -> object:
         await trio.lowlevel.checkpoint()
         return {"messages": "x" * 2_000_000}
@@ -84,6 +91,8 @@ class Served:
         async def pump() -> None:
             if params.after == 13:
                 raise ZeroDivisionError
+            if params.after == 14:
+                raise RpcError("CURSOR_EXPIRED")
             with scope:
                 for line in self.events:
                     await call.connection.notify(line)

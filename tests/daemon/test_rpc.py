@@ -85,6 +85,20 @@ async def test_a_handler_that_fails_is_an_internal_error_and_logged(daemon: Serv
     assert isinstance(lines[0]["exc_info"], ZeroDivisionError)
 
 
+async def test_an_error_that_cannot_be_told_costs_its_request_alone(daemon: Served) -> None:
+    """Found by the request fuzzer, whose page said half a character: the connection was closed."""
+    with structlog.testing.capture_logs() as lines:
+        async with daemon.connect() as client:
+            await client.ask("session.wait", "other", sessionId="s", status="connected")
+            answer = await client.call("session.wait", "r", sessionId="untellable", status="connected")
+            assert code_of(answer) == (-32603, "INTERNAL_ERROR")
+            daemon.release.set()
+            assert (await client.line())["id"] == "other"
+    assert [(line["event"], line["method"], line["request_id"]) for line in lines] == [
+        ("request_failed", "session.wait", "r")
+    ]
+
+
 async def test_notifications_are_carried_out_and_not_answered(daemon: Served) -> None:
     with structlog.testing.capture_logs():
         async with daemon.connect() as client:

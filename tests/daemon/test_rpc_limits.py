@@ -175,3 +175,17 @@ async def test_large_replies_wait_for_one_who_reads_slowly(tmp_path: Path) -> No
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert sorted([(await client.line())["id"] for _ in range(10)]) == list(range(10))
         await client.stream.aclose()
+
+
+@pytest.mark.parametrize("real", [True, False])
+async def test_many_replies_at_the_same_time_wait_for_one_who_reads(tmp_path: Path, real: bool) -> None:
+    """Each of them small: together they would fill the queue, and who had asked was disconnected."""
+    daemon = Served(Limits(max_message_bytes=2**20))
+    async with daemon.listening(tmp_path / "s") as connect, daemon.connect() as in_memory:
+        client = await connect() if real else in_memory
+        for number in range(20):
+            await client.ask("session.incidents", number, sessionId="s")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        daemon.release.set()
+        assert sorted([(await client.line())["id"] for _ in range(20)]) == list(range(20))
+        await client.stream.aclose()

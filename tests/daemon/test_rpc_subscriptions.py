@@ -68,7 +68,15 @@ async def test_a_subscription_that_fails_ends_the_connection(daemon: Served) -> 
         async with daemon.connect() as client:
             assert "result" in await client.call("events.subscribe", after=13)
             assert await client.rest() == b""
-    assert [line["event"] for line in lines] == ["notifications_failed"]
+    assert [line["event"] for line in lines] == ["notifications_failed", "subscription_ended"]
+
+
+async def test_a_subscription_that_cannot_go_on_is_told_of(daemon: Served) -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with daemon.connect() as client:
+            assert "result" in await client.call("events.subscribe", after=14)
+            assert await client.rest() == b""
+    assert [(line["event"], line["code"]) for line in lines] == [("subscription_ended", "CURSOR_EXPIRED")]
 
 
 async def test_a_connection_has_only_so_many_subscriptions(
