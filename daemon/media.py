@@ -92,6 +92,8 @@ def _read(kind: str, path: Path, most_bytes: int, dirs: Sequence[Path]) -> bytes
             return source.read(most_bytes)
     except OSError as error:
         raise _refusal(kind, "path", f"The file cannot be read: {error.strerror}") from None
+    except ValueError:  # a null byte
+        raise _refusal(kind, "path", "No file has such a name") from None
 
 
 def _refusal(kind: str, field: str, problem: str) -> RpcError:

@@ -68,6 +68,8 @@ async def create(service: Service, call: Call, params: SessionCreateParams) -> S
         _check_lists(call.peer, settings.visible)
 
     def job(db: apsw.Connection) -> SessionRow:
+        if session_id in service.deleting:  # its row may be gone, its files would be taken for the new one's
+            raise RpcError("SESSION_EXISTS", "A session of this id is being deleted", sessionId=session_id)
         if table.count(db) >= limits.max:
             raise RpcError("SESSION_LIMIT", limit=limits.max)
         if limits.max_per_uid and table.count(db, call.peer.uid) >= limits.max_per_uid:
@@ -343,9 +345,9 @@ def qr(service: Service, _call: Call, params: SessionQrParams) -> SessionQrResul
 
 async def delete(service: Service, _call: Call, params: SessionDeleteParams) -> SessionDeleteResult:
     session = service.session(params.session_id)
+    service.deleting.add(session.id)  # at once: a second deletion finds no session
 
     async def carry_out() -> SessionDeleteResult:
-        service.deleting.add(session.id)
         try:
             if service.store.trouble is not None:
                 raise RpcError("STORE_FULL", service.store.trouble)
