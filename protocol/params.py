@@ -72,6 +72,13 @@ def _explained(kind: type[msgspec.Struct], error: msgspec.ValidationError) -> Rp
     return _invalid(path, "There is no such field", f"Leave it out, or correct its name: {hint}")
 
 
+@cache
+def _inspected(kind: type[msgspec.Struct]) -> Any:
+    from msgspec import inspect
+
+    return inspect.type_info(kind)
+
+
 def _types_at(kind: type[msgspec.Struct], path: str) -> list[Any]:
     """Return the types, as msgspec inspects them, that a value at `path` may have."""
     from msgspec import inspect  # only a mistake pays for it
@@ -81,7 +88,7 @@ def _types_at(kind: type[msgspec.Struct], path: str) -> list[Any]:
             return options(node.type)
         return [o for t in node.types for o in options(t)] if isinstance(node, inspect.UnionType) else [node]
 
-    nodes = options(inspect.type_info(kind))
+    nodes = options(_inspected(kind))
     for step in _STEP.finditer(path):
         inner: list[Any] = []
         for node in nodes:

@@ -31,13 +31,16 @@ class LinkedLife:
 
     async def run(self) -> Died:
         self._session.give(machine.Admitted())
-        number = sum(self._session.id.encode())  # another for each
-        self._session.connect(ConnectionFacts(phone_number=f"+4915{number}"))
+        self.link()
         try:
             await self._over.wait()
         finally:
             self._turn.close()
         return Died("BROWSER_CRASHED")
+
+    def link(self) -> None:
+        number = sum(self._session.id.encode())  # another for each
+        self._session.connect(ConnectionFacts(phone_number=f"+4915{number}"))
 
     def end(self, _cause: str, _detail: str | None = None) -> None:
         self._over.set()

@@ -5,8 +5,10 @@ Each target is given a number of inputs and a seed, and raises at the first inpu
 
 import contextlib
 import json
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, MutableMapping
 from tempfile import TemporaryDirectory
+from traceback import format_exception
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, get_args
 from unittest import mock
@@ -25,8 +27,9 @@ from daemon.handlers import handlers
 from daemon.server import Server
 from daemon.service import Service
 from protocol.errors import RpcError
-from protocol.jsonrpc import Batch, Decoder, Incoming, Invalid, TooLong
+from protocol.jsonrpc import Batch, Decoder, Incoming, Invalid, Lines, TooLong
 from protocol.methods import METHODS, decode_params
+from supervisors.chrome import messages
 from supervisors.chrome.errors import CallTimeout, ContextDestroyed, PageError
 from supervisors.incarnation import Incarnation
 from supervisors.launches import Launches
@@ -35,7 +38,7 @@ from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
 from supervisors.whatsapp.page import WhatsAppPage
 from tests.daemon.inprocess import LinkedLife
-from tests.fuzz.values import Values
+from tests.fuzz.values import IDS, Values
 
 Progress = Callable[[int], None]
 
@@ -102,54 +105,148 @@ def _request(values: Values) -> Any:
 
 # Those that end the daemon, take seconds each, or leave ever more behind.
 _SELDOM: Final = frozenset({"rpc.discover", "daemon.metrics"})  # they take no parameters, and long
-_A_CONNECTION: Final = 20
 _NOT_SENT: Final = frozenset(
     {"webhook.create", "daemon.shutdown", "daemon.forceCleanup", "daemon.backup", "webhook.test"}
 )
+_ENDING: Final = frozenset(
+    {
+        *("session.delete", "session.stop", "session.logout", "session.clearAuth"),
+        *("session.terminateAll", "session.terminateInactive"),
+    }
+)
+"""Those that leave little to fuzz."""
+
+_SENT: Final = tuple(method for name, method in METHODS.items() if name not in _NOT_SENT)
+
+_A_DAEMON: Final = 20_000
+"""Inputs that one daemon is given: what they leave in its store makes lists ever longer."""
+
+_A_CONVERSATION: Final = 200
+_AT_ONCE: Final = 4
 
 
 def requests(inputs: int, seed: int, progress: Progress) -> None:
-    """Whole requests to a whole daemon, without browsers: no answer is INTERNAL_ERROR, and it lives on."""
-    trio.run(_requests, inputs, seed, progress)
+    """Whole requests to a whole daemon, without browsers: each is answered, none by INTERNAL_ERROR."""
+    for first in range(0, inputs, _A_DAEMON):
+        trio.run(_requests, range(first, min(first + _A_DAEMON, inputs)), seed, progress)
 
 
-async def _requests(inputs: int, seed: int, progress: Progress) -> None:
-    values = Values(seed)
-    names = [name for name in METHODS if name not in _NOT_SENT]
-    async with daemon_of_fuzz(values) as daemon:
-        for first in range(0, inputs, _A_CONNECTION):
-            asked = {}
-            for number in range(first, min(first + _A_CONNECTION, inputs)):
-                method = METHODS[names[number % len(names)]]
-                if method.name in _SELDOM and values.random.random() < 0.95:
-                    method = METHODS["session.status"]
-                given = values.of(method.params)
-                if values.random.random() < 0.5:
-                    given = values.mutated(given)
-                if "timeout" in method.params.__struct_fields__ and isinstance(given, dict):
-                    given["timeout"] = 0
-                asked[number] = {"jsonrpc": "2.0", "id": number, "method": method.name, "params": given}
-            async with daemon.client() as (stream, answers):
+async def _requests(numbers: range, seed: int, progress: Progress) -> None:
+    conversations = iter(range(numbers.start, numbers.stop, _A_CONVERSATION))
+    async with daemon_of_fuzz(Values(seed + numbers.start)) as daemon:
+
+        async def talk() -> None:
+            for first in conversations:
+                own = range(first, min(first + _A_CONVERSATION, numbers.stop))
                 with trio.fail_after(120):
-                    for each in asked.values():
-                        await stream.send_all(json.dumps(each).encode() + b"\n")
-                    for _ in asked:
-                        answer = await anext(answers)
-                        code = answer.get("error", {}).get("data", {}).get("code")
-                        assert code != "INTERNAL_ERROR", asked.get(answer["id"])
-            assert not daemon.errors, (daemon.errors, [*asked.values()])
-            progress(first)
+                    await _begin(daemon)
+                    await _converse(daemon, Conversation.made(Values(seed + first), own))
+                progress(first)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(_AT_ONCE):
+                nursery.start_soon(talk)
 
 
-async def _lines(stream: Any) -> AsyncGenerator[dict[str, Any], None]:
-    held = b""
+@attrs.frozen
+class Conversation:
+    """What one client says; `wanted` are the ids of the answers to it, None for what is no JSON."""
+
+    lines: bytes
+    wanted: Counter[int | None]
+
+    @classmethod
+    def made(cls, values: Values, numbers: range) -> "Conversation":
+        """One request a number, some without an id, some of them in batches."""
+        lines: list[bytes] = []
+        batch: list[bytes] = []
+        wanted: Counter[int | None] = Counter()
+        dice = values.random
+        for number in numbers:
+            request = _made(values, number)
+            try:
+                text = json.dumps(request, allow_nan=False, ensure_ascii=False).encode()
+            except ValueError:  # odd numbers, halves of characters: no JSON, and so would be the batch
+                lines.append(json.dumps(request).encode())
+                wanted[None] += 1
+                continue
+            wanted.update([number] if "id" in request else [])
+            batch.append(text if dice.random() < 0.5 else json.dumps(request).encode())
+            if dice.random() < 0.9:
+                lines.append(batch[0] if len(batch) == 1 else b"[" + b",".join(batch) + b"]")
+                batch = []
+        if batch:
+            lines.append(b"[" + b",".join(batch) + b"]")
+        return cls(b"".join(line + b"\n" for line in lines), wanted)
+
+
+def _made(values: Values, number: int) -> dict[str, Any]:
+    dice = values.random
+    method = _SENT[number % len(_SENT)]
+    if method.name in _SELDOM | _ENDING and dice.random() < 0.95:
+        method = METHODS[dice.choice(["message.send", "session.start", "whatsapp.call"])]
+    given = values.of(method.params)
+    if dice.random() < 0.5:
+        given = values.mutated(given)
+    if "timeout" in method.params.__struct_fields__ and isinstance(given, dict):
+        given["timeout"] = 0
+    request = {"jsonrpc": "2.0", "method": method.name, "params": given}
+    return request if dice.random() < 0.03 else {**request, "id": number}
+
+
+_KNOWN: Final = {
+    "id": "3EB0AA",
+    "key": "true_4915112345678@c.us_3EB0AA",
+    "origin": "api",
+    "direction": "out",
+    "chatId": "4915112345678@c.us",
+    "type": "text",
+    "text": "Hello",
+    "status": "sent",
+    "createdAt": "2026-11-21T10:00:00.000Z",
+    "updatedAt": "2026-11-21T10:00:00.000Z",
+}
+"""A message that requests can be about."""
+
+
+async def _begin(daemon: "FuzzedDaemon") -> None:
+    """See to it that there are sessions with a message, as far as the others let there be."""
+    async with daemon.client() as stream, contextlib.aclosing(_answers(stream)) as answers:
+        for name in IDS[:2]:
+            for method, given in (
+                ("session.create", {"id": name, "name": name}),
+                ("session.start", {"sessionId": name, "wait": True, "timeout": 5}),
+                ("message.import", {"sessionId": name, "messages": [_KNOWN]}),
+            ):
+                request = {"jsonrpc": "2.0", "id": 0, "method": method, "params": given}
+                await stream.send_all(json.dumps(request).encode() + b"\n")
+                await anext(answers)
+
+
+async def _converse(daemon: "FuzzedDaemon", conversation: Conversation) -> None:
+    """Say all at once, end our direction, and read to the end."""
+    answered: Counter[int | None] = Counter()
+    async with daemon.client() as stream, contextlib.aclosing(_answers(stream)) as answers:
+        await stream.send_all(conversation.lines)
+        await stream.send_eof()
+        async for answer in answers:
+            answered[answer["id"]] += 1
+            code = answer.get("error", {}).get("data", {}).get("code")
+            assert code != "INTERNAL_ERROR", (answer, *daemon.errors)
+    missing, more = conversation.wanted - answered, answered - conversation.wanted
+    assert not missing, ("not answered", missing, daemon.said)
+    assert not more, ("answered", more, daemon.said)
+    assert not daemon.errors, daemon.errors
+
+
+async def _answers(stream: trio.abc.ReceiveStream) -> AsyncGenerator[dict[str, Any], None]:
+    lines = Lines(None)
     while data := await stream.receive_some():
-        *lines, held = (held + data).split(b"\n")
-        for line in lines:
+        for line in lines.feed(bytes(data)):
             found = msgspec.json.decode(line)
-            if "method" not in found:  # an event is no answer
-                yield found
-    raise AssertionError(f"the daemon hung up after {held[:500]!r}")
+            for answer in found if isinstance(found, list) else [found]:
+                if "method" not in answer:  # an event is no answer
+                    yield answer
 
 
 def page(inputs: int, seed: int, progress: Progress) -> None:
@@ -176,7 +273,7 @@ async def _page(inputs: int, seed: int, progress: Progress) -> None:
                     yield news.decode(values.text(given))
 
         settings = {"autoDownloadMedia": True, "markRead": True}
-        async with daemon.client() as (stream, answers):
+        async with daemon.client() as stream, contextlib.aclosing(_answers(stream)) as answers:
 
             async def ask(method: str, **given: object) -> Any:
                 await stream.send_all(
@@ -240,6 +337,9 @@ class HostileTab:
 
     async def evaluate(self, _expression: str, *, timeout_s: float = 0.0) -> Any:
         await trio.lowlevel.checkpoint()
+        return _told_by_chrome(self._evaluate(timeout_s))
+
+    def _evaluate(self, timeout_s: float) -> Any:
         dice = self._values.random
         match dice.randrange(9):
             case 0:
@@ -271,35 +371,51 @@ class HostileTab:
         return b"PNG"
 
 
+def _told_by_chrome(value: Any) -> Any:
+    """What is left of a value when Chrome has told it: no halves of characters, no odd numbers."""
+    told = json.dumps({"id": 1, "result": {"value": value}}).encode()
+    try:
+        return msgspec.json.decode(messages.decode(told).result)["value"]
+    except msgspec.MsgspecError:
+        return None
+
+
 @attrs.define(eq=False)
 class FuzzedDaemon:
-    """A whole daemon in this process; `errors` is what it has logged as one."""
+    """A whole daemon in this process; `errors` is what it has logged as one, `said` its last words."""
 
-    errors: list[Any]
+    errors: list[Any] = attrs.Factory(list)
+    said: deque[Any] = attrs.Factory(lambda: deque(maxlen=20))
     service: Service = attrs.field(init=False)
     server: Server = attrs.field(init=False)
 
     @contextlib.asynccontextmanager
-    async def client(self) -> AsyncIterator[tuple[trio.abc.SendStream, AsyncGenerator[dict[str, Any], None]]]:
-        """An admin's connection: where to send, and the answers."""
+    async def client(self) -> AsyncIterator[trio.StapledStream[Any, Any]]:
+        """An admin's connection."""
         ours, theirs = trio.testing.memory_stream_pair()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.server.serve_stream, theirs, Credentials(pid=1, uid=0, gid=0))
-            async with ours, contextlib.aclosing(_lines(ours)) as answers:
-                yield ours, answers
+            async with ours:
+                yield ours
 
 
 @contextlib.asynccontextmanager
 async def daemon_of_fuzz(values: Values) -> AsyncIterator[FuzzedDaemon]:
     """Run a daemon whose sessions link at once, with pages that answer what they like."""
-    daemon = FuzzedDaemon(errors=[])
+    daemon = FuzzedDaemon()
 
     class HostileLife(LinkedLife):
         page = WhatsAppPage(HostileTab(values), "", None)  # type: ignore[assignment, arg-type]
 
+        def reconnect(self) -> None:
+            self.link()
+
     def note(_logger: object, level: str, line: MutableMapping[str, Any]) -> Any:
+        if level not in ("debug", "info"):
+            daemon.said.append(line)
         if level in ("error", "critical"):
-            daemon.errors.append(str(line.get("exc_info") or line))
+            error = line.get("exc_info")
+            daemon.errors.append("".join(format_exception(error)) if isinstance(error, Exception) else line)
         raise structlog.DropEvent
 
     def handlers_of(service: Service) -> Handlers:

@@ -2,9 +2,12 @@
 
 import json
 import random
+from functools import cache
 from typing import Any
 
 from msgspec import inspect
+
+from protocol.models.messages import CONTENTS
 
 NASTY: tuple[Any, ...] = (
     None,
@@ -59,18 +62,24 @@ IDS = ("shop", "desk", "none")
 """Sessions that fuzzed requests are about: two that may be there, one that is not."""
 
 
+_ONE_OF = (frozenset({"data", "path"}), frozenset({"sessionId", "tag"}), frozenset(CONTENTS))
+"""Fields of which there has to be one."""
+
+
+@cache
+def _inspected(kind: Any) -> inspect.Type:
+    return inspect.type_info(kind)
+
+
 class Values:
     """Makes values, from one seed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311  for tests
-        self._types: dict[Any, inspect.Type] = {}
 
     def of(self, kind: Any) -> Any:
-        """A plain JSON value that decodes as the type, but for rules over several fields."""
-        if kind not in self._types:
-            self._types[kind] = inspect.type_info(kind)
-        return self._of(self._types[kind], "")
+        """A plain JSON value that decodes as the type, as a rule."""
+        return self._of(_inspected(kind), "")
 
     def nasty(self) -> Any:
         """Something that fits hardly anywhere."""
@@ -122,7 +131,21 @@ class Values:
             case inspect.Metadata(type=inner):
                 return self._of(inner, name)
             case inspect.StructType(fields=fields):
-                wanted = [f for f in fields if f.required or self.random.random() < 0.3]
+                names = {f.encode_name for f in fields}
+                left_out = {
+                    name
+                    for choice in _ONE_OF
+                    if names >= choice
+                    for name in self.random.sample(sorted(choice), len(choice) - 1)
+                }
+                one = {name for choice in _ONE_OF if names >= choice for name in choice} - left_out
+                wanted = [
+                    f
+                    for f in fields
+                    if f.required
+                    or f.encode_name in one
+                    or (f.encode_name not in left_out and self.random.random() < 0.3)
+                ]
                 found = {f.encode_name: self._of(f.type, f.encode_name) for f in wanted}
                 return found if node.cls.__struct_config__.tag is None else {"type": node.tag, **found}
             case inspect.UnionType(types=types):
@@ -153,8 +176,22 @@ class Values:
                 return self.random.choice(IDS)
             case "id" | "messageId" | "key":
                 return self.random.choice(["shop", "desk", "3EB0AA", "true_4915112345678@c.us_3EB0AA"])
-            case "to" | "chatId" | "mentions" | "phoneNumber" | "sender" | "author":
+            case "to" | "chatId" | "chats" | "mentions" | "sender" | "author" | "participants" | "contactId":
                 return self.random.choice(["+4915112345678", "4915112345678@c.us", "1203630@g.us", "77@lid"])
+            case "phoneNumber":
+                return self.random.choice(["+4915112345678", "+49 151 12345679"])
+            case "groupId":
+                return "1203630@g.us"
+            case "channelId":
+                return "1203630@newsletter"
+            case "invite":
+                return self.random.choice(["AbCdEfGhIjKl", "https://chat.whatsapp.com/AbCdEfGhIjKl"])
+            case "function":
+                return self.random.choice(["chat.archive", "conn.logout", "none.such"])
+            case "mimetype":
+                return self.random.choice(["image/png", "text/plain;charset=x"])
+            case "path":
+                return self.random.choice(["/etc/passwd", "/proc/self/mem", "relative/../x", "/dev/zero"])
             case "url" | "webhookUrl":
                 return "http://127.0.0.1:9/"
             case "since" | "until" | "createdAt" | "updatedAt" | "timestamp":
