@@ -164,10 +164,13 @@ async def _cgroup(_patient: Patient) -> list[Check]:
     except OSError:
         return _warning(
             "There is no unified cgroup hierarchy (v2).",
-            "Sessions run without: their memory is neither limited nor told apart by the kernel.",
+            "Sessions run without: the kernel does not tell their memory apart, the daemon alone watches it.",
         )
     if "memory" not in controllers:
-        return _warning("cgroup v2 lacks the memory controller.", "Sessions run without limits of memory.")
+        return _warning(
+            "cgroup v2 lacks the memory controller.",
+            "[browser] memory_limit is watched by the daemon alone: a page that grows fast is seen late.",
+        )
     return _ok(f"v2, with {', '.join(controllers)}.")
 
 

@@ -251,7 +251,8 @@ KEYS: Final = (
         _integer(0, 2**50),
         0,
         "How many bytes the browser of a session may take; 0: no limit. Under systemd each browser is in a "
-        "control group of its own, and the kernel ends processes of this browser, and of no other. At nine "
+        "control group of its own, and the kernel ends processes of this browser, and of no other; elsewhere "
+        "the daemon looks every [liveness] probe_interval, and starts one that is beyond it again. At nine "
         "tenths of it there is a session.alert, and the browser is restarted when nothing is being sent.",
     ),
     Key(

@@ -1,4 +1,8 @@
-"""Sessions that grow beyond `[browser] memory_limit`: told, and given a new browser when they are quiet."""
+"""Sessions that grow towards `[browser] memory_limit`: told, and given a new browser when they are quiet.
+
+One that is beyond it gets a new browser at once: the kernel holds the limit only where it has the memory
+controller of version 2 and the daemon may use it.
+"""
 
 from collections.abc import Iterable
 from typing import Final
@@ -15,7 +19,7 @@ _log = structlog.get_logger(__name__)
 
 MEMORY_LIMIT: Final = "MEMORY_LIMIT"
 PROBES: Final = 4
-"""Memory is measured every so many `[liveness] probe_interval`."""
+"""Memory is measured every so many `[liveness] probe_interval`; what is beyond the limit is seen at each."""
 SAMPLED: Final = 10
 """How many browsers are measured at a time without a limit: for what a new one is expected to take."""
 PATIENCE_S: Final = 600.0
@@ -30,8 +34,9 @@ class MemoryWatch:
     """Measures browsers, one after the other; what it finds goes to `sizes`."""
 
     def __init__(self, settings: SupervisorSettings, sizes: memory.Sizes) -> None:
+        self._most = settings.browser.memory_limit
         self._limit = settings.browser.memory_limit * SHARE
-        self._every_s = settings.liveness.probe_interval * PROBES
+        self._every_s = settings.liveness.probe_interval
         self._sizes = sizes
         self._over: dict[str, float] = {}  # since when a session is over the limit
         self._restarted: dict[str, float] = {}
@@ -40,7 +45,10 @@ class MemoryWatch:
     async def run(self, sessions: Iterable[Session]) -> None:
         """Watch; never returns."""
         while True:
-            await trio.sleep(self._every_s)
+            for _ in range(PROBES):
+                await trio.sleep(self._every_s)
+                if self._most:
+                    await self._hold(sessions)
             connected = [each for each in sessions if each.state.status == "connected"]
             if not self._limit and len(connected) > SAMPLED:
                 self._next = (self._next + SAMPLED) % len(connected)
@@ -50,6 +58,16 @@ class MemoryWatch:
             self._restarted = {id_: at for id_, at in self._restarted.items() if id_ in known}
             for session in connected:
                 await self._look_at(session)
+
+    async def _hold(self, sessions: Iterable[Session]) -> None:
+        """End the browsers that are beyond the limit, whatever they are at."""
+        lives = [(each, each.life, each.life.pid) for each in sessions if each.life is not None]
+        held = await memory.held([pid for _, _, pid in lives if pid is not None])
+        for session, life, pid in lives:
+            size = 0 if pid is None else held[pid]
+            if size > self._most and session.life is life:
+                _log.warning("memory_limit_exceeded", session_id=session.id, bytes=size)
+                life.end(MEMORY_LIMIT, f"it took {size >> 20} MiB, more than [browser] memory_limit")
 
     async def _look_at(self, session: Session) -> None:
         life = session.life

@@ -94,7 +94,8 @@ class Delegation:
 
         Args:
             session_id: names it; there is one browser a session.
-            memory_limit_bytes: beyond it the kernel ends processes of this browser and no other; 0: no limit.
+            memory_limit_bytes: beyond it the kernel ends processes of this browser and no other, where it has
+                the memory controller of version 2; 0: no limit.
         """
         group = Cgroup(self.path / f"{PREFIX}{session_id}")
         try:
@@ -103,7 +104,11 @@ class Delegation:
             if limit.exists():
                 limit.write_text(str(memory_limit_bytes or "max"))
             elif memory_limit_bytes:
-                log.info("memory_limit_not_enforced", session_id=session_id, reason="no memory controller")
+                log.info(
+                    "memory_limit_not_enforced",
+                    session_id=session_id,
+                    reason="no memory controller: the daemon watches it",
+                )
         except OSError as error:
             log.warning("cgroup_not_made", session_id=session_id, path=str(group.path), error=error.strerror)
             return None

@@ -31,6 +31,7 @@ FAULTS = (
     "starve",
     "request",
     "memory",
+    "grow",
     "reload",
     "leave",
     "no_modules",
@@ -181,11 +182,11 @@ class Simulator:
         """Let every open page go wrong, linked or not.
 
         Now: `loop` (endless), `starve` (only promises ever run), `request` (a synchronous one that nobody
-        answers), `memory` (taken until there is none), `reload`, `leave` (for another site, of this
-        server). With the next document, or the next `loads`, of which the first is loaded now: `no_modules`
-        (WhatsApp's never come), `no_library` (wa-js is gone), `late_modules` (some that wa-js replaces come
-        with a script of their own, long after the account is connected), `late_others` (some that it does
-        not), `without_votes` (those of polls never come).
+        answers), `memory` (taken until there is none), `grow` (by `bytes`; it goes on), `reload`, `leave`
+        (for another site, of this server). With the next document, or the next `loads`, of which the first is
+        loaded now: `no_modules` (WhatsApp's never come), `no_library` (wa-js is gone), `late_modules` (some
+        that wa-js replaces come with a script of their own, long after the account is connected),
+        `late_others` (some that it does not), `without_votes` (those of polls never come).
         """
         for page in self.pages:
             page.send(self.fault(kind, **more))

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from protocol.errors import RpcError
 from supervisors import memory
 from supervisors.launches import LOOK_AGAIN_S, Launches
-from supervisors.memory_watch import PATIENCE_S, PAUSE_S, PROBES, MemoryWatch
+from supervisors.memory_watch import MEMORY_LIMIT, PATIENCE_S, PAUSE_S, PROBES, MemoryWatch
 from supervisors.settings import BrowserSettings, LivenessSettings, SupervisorSettings
 
 
@@ -80,6 +80,7 @@ class Grown:
         self.pid = 1
         self.journal = self
         self.sending: bool | RpcError = False
+        self.bytes = 95
         self.alerts: list[str] = []
         self.ended: list[float] = []
 
@@ -91,7 +92,8 @@ class Grown:
             raise self.sending
         return self.sending
 
-    def end(self, _cause: str) -> None:
+    def end(self, cause: str, _detail: str | None = None) -> None:
+        assert cause == MEMORY_LIMIT
         self.ended.append(trio.current_time())
 
 
@@ -100,15 +102,43 @@ def watched(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Grown:
     session = Grown()
 
     async def measure(_pid: int) -> int:
-        return 95
+        return session.bytes
+
+    async def held(pids: list[int]) -> dict[int, int]:
+        return dict.fromkeys(pids, session.bytes)
 
     monkeypatch.setattr(memory, "measure", measure)
+    monkeypatch.setattr(memory, "held", held)
     settings = SupervisorSettings(
         browser=BrowserSettings(memory_limit=100), liveness=LivenessSettings(probe_interval=15)
     )
     sessions: Any = [session]
     nursery.start_soon(MemoryWatch(settings, memory.Sizes()).run, sessions)
     return session
+
+
+async def test_what_processes_hold_is_less_than_what_they_take() -> None:
+    held = await memory.held([os.getpid(), 2**22 + 1])
+    assert 2**20 < held[os.getpid()] <= (await memory.measure(os.getpid()) or 0)
+    assert held[2**22 + 1] == 0
+    assert await memory.held([]) == {}
+
+
+async def test_a_session_beyond_the_limit_is_ended_at_once(
+    watched: Grown, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Whatever it is at, connected or not, and as often as it has to be."""
+    watched.sending = True
+    watched.status = "qr_generated"
+    watched.bytes = 100
+    await trio.sleep(15 * PROBES + 1)
+    assert (watched.alerts, watched.ended) == ([], [])
+    watched.bytes = 101
+    await trio.sleep(15)
+    assert len(watched.ended) == 1
+    await trio.sleep(15)
+    assert len(watched.ended) == 2
+    nursery.cancel_scope.cancel()
 
 
 async def test_a_session_that_grows_is_restarted_when_it_is_quiet(

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import trio
 
 from tests.simulator import Simulator
 from tests.simulator.phone import Phone
-from tests.system.conftest import ADA, SHOP
+from tests.system.conftest import ADA, DESK, SHOP
 from tests.system.wasupd import Caller, Wasupd, until
 
 pytestmark = pytest.mark.chrome
@@ -224,6 +226,45 @@ async def test_a_page_that_takes_all_memory(sim: Simulator, call: Caller) -> Non
     (incident,) = await incidents(call)
     assert (incident["kind"], incident["action"]) == ("OUT_OF_MEMORY", "RELOADED")
     await sends_once(call, shop)
+
+
+@pytest.fixture
+def limited() -> Iterator[Path]:
+    """A control group of the kernel's in which no more than 512 MiB can be had.
+
+    Of version 1, which has the same limit: where version 2 has the memory controller, it is the daemon that
+    makes such groups (tests/supervisors/chrome/test_cgroups.py).
+    """
+    top = Path("/sys/fs/cgroup/memory")
+    if not os.access(top / "memory.limit_in_bytes", os.R_OK) or not os.access(top, os.W_OK):
+        pytest.skip("no control group of version 1 with a limit of memory can be made here")
+    group = top / f"wasup-test-{os.getpid()}"
+    group.mkdir()
+    for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"):
+        if (group / name).exists():
+            (group / name).write_text(str(2**29))
+    yield group
+    group.rmdir()
+
+
+async def test_a_browser_at_the_kernels_limit_leaves_the_others_alone(
+    limited: Path, sim: Simulator, call: Caller
+) -> None:
+    shop, desk = await connected(call, sim), sim.phone(DESK)
+    await call.create("desk")
+    await call.link("desk", desk)
+    pids = {name: await call.pid(name) for name in ("shop", "desk")}
+    leader = psutil.Process(pids["shop"])
+    for process in [leader, *leader.children(recursive=True)]:
+        (limited / "cgroup.procs").write_text(str(process.pid))
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.break_pages("grow", bytes=2**30)
+        assert chain(await until(events, "session.recovered")) == CHAIN
+    (incident,) = await incidents(call)
+    assert (incident["kind"], incident["action"]) == ("PAGE_CRASHED", "RELOADED")
+    assert {name: await call.pid(name) for name in pids} == pids
+    await sends_once(call, shop)
+    assert (await call("session.get", sessionId="desk"))["restarts"]["count"] == 0
 
 
 @pytest.mark.parametrize("settings", [QUICK], indirect=True)

@@ -300,21 +300,46 @@ async def test_a_start_waits_for_memory(call: Caller) -> None:
     assert await call("session.stop", sessionId="shop") == {"status": "inactive"}
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"browser.memory_limit": 2**20, "liveness.probe_interval": 0.5}],
-    indirect=True,
-    ids=["1 MiB"],
-)
-async def test_a_browser_that_takes_too_much_is_restarted(sim: Simulator, call: Caller) -> None:
+LIMIT = {"browser.memory_limit": 2**29, "liveness.probe_interval": 0.5}
+
+
+@pytest.mark.parametrize("settings", [LIMIT], indirect=True, ids=["512 MiB"])
+async def test_a_browser_that_comes_near_its_limit_is_restarted(sim: Simulator, call: Caller) -> None:
     await call.create("shop")
+    await call.link("shop", sim.phone(SHOP))
+    takes = (await call("session.get", sessionId="shop"))["process"]["pssBytes"]
     async with call.client.subscribe(
         types=["session.alert", "session.disconnected", "session.recovered"]
     ) as events:
-        await call.link("shop", sim.phone(SHOP))
+        sim.break_pages("grow", bytes=2**29 * 95 // 100 - takes)
         alert, ended, _ = await until(events, "session.recovered")
     assert alert["data"]["kind"] == "memory"
     assert ended["data"]["reason"] == "MEMORY_LIMIT"
     assert (await call("session.get", sessionId="shop"))["restarts"]["count"] == 1
     (incident,) = (await call("session.incidents", sessionId="shop"))["incidents"]
     assert (incident["kind"], incident["recoveredAt"] is None) == ("MEMORY_LIMIT", False)
+
+
+@pytest.mark.parametrize("settings", [LIMIT], indirect=True, ids=["512 MiB"])
+async def test_a_browser_beyond_its_limit_is_ended_at_once_and_no_other(
+    sim: Simulator, wasupd: Wasupd, call: Caller
+) -> None:
+    """Though a message waits; it is sent once, by the next browser."""
+    shop = sim.phone(SHOP)
+    for name, phone in (("shop", shop), ("desk", sim.phone(DESK))):
+        await call.create(name)
+        await call.link(name, phone)
+    other = await call.pid("desk")
+    shop.hold_acks()
+    await call.send("shop", ADA, "hello")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.break_pages("grow", bytes=2**30)
+        await until(events, "session.recovered")
+        shop.release_acks()
+        await until(events, "message.sent")
+    assert [line for line in wasupd.logged() if line["event"] == "memory_limit_exceeded"]
+    (incident,) = (await call("session.incidents", sessionId="shop"))["incidents"]
+    assert (incident["kind"], incident["action"]) == ("MEMORY_LIMIT", "NEW_BROWSER")
+    assert [delivery.text for delivery in shop.deliveries] == ["hello"]
+    assert await call.pid("desk") == other
+    assert (await call("session.get", sessionId="desk"))["restarts"]["count"] == 0

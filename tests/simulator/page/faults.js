@@ -12,6 +12,8 @@ function hoard() {
   for (;;) hoarded.push(new Array(1e6).fill(0.5));
 }
 
+const grown = [];
+
 const NOW = {
   loop: () => {
     for (;;);
@@ -23,6 +25,7 @@ const NOW = {
     request.send();
   },
   memory: hoard,
+  grow: ({ bytes }) => grown.push(new Uint8Array(bytes).fill(1)),
   reload: () => location.reload(),
   leave: ({ url }) => {
     location.href = url;
