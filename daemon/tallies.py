@@ -1,4 +1,8 @@
-"""What is counted as it happens, since the daemon started: for `daemon.metrics`. Costs next to nothing."""
+"""What is counted as it happens, since the daemon started: for `daemon.metrics`. Costs next to nothing.
+
+What is known beforehand is there from the start, as 0: Prometheus takes a counter that appears as 1 for one
+that has not increased, and would not tell of the first.
+"""
 
 import time
 from bisect import bisect_left
@@ -10,6 +14,20 @@ from supervisors.machine import Publish
 
 REQUEST_BOUNDS_S: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0)
 MESSAGE_BOUNDS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
+DEATHS: Final = (
+    *("BROWSER_CRASHED", "BROWSER_EXITED", "BROWSER_HUNG", "BROWSER_UNAVAILABLE", "PROFILE_IN_USE"),
+    *("PROFILE_CORRUPT", "PAGE_CRASHED", "OUT_OF_MEMORY", "PAGE_HUNG", "PAGE_CLOSED", "PAGE_FAILED"),
+    *("NAVIGATED_AWAY", "LIBRARY_MISSING", "LIBRARY_NOT_READY", "UPDATE_WANTED", "MEMORY_LIMIT"),
+    "INTERNAL_ERROR",
+)
+"""The causes of docs/incidents.md."""
+
+DISCONNECTS: Final = (
+    *DEATHS,
+    *("NETWORK", "PAGE_RELOADED", "CONFLICT", "LOGGED_OUT", "BANNED", "TOS_BLOCK", "DEPRECATED_VERSION"),
+    *("PROXYBLOCK", "PHONE_NUMBER_IN_USE", "RESTART_LIMIT_EXCEEDED"),
+)
 
 _UNKNOWN: Final = "unknown"
 """What requests for methods that do not exist are counted as: names that callers make up are no labels."""
@@ -47,11 +65,11 @@ class Tallies:
 
     def __init__(self) -> None:
         self.requests: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(REQUEST_BOUNDS_S))
-        self.errors: Counter[tuple[str, str]] = Counter()
-        self.deaths: Counter[str] = Counter()
+        self.errors = Counter({(name, "INTERNAL_ERROR"): 0 for name in (*METHODS, _UNKNOWN)})
+        self.deaths = Counter(dict.fromkeys(DEATHS, 0))
         self.restarts = 0
         self.given_up = 0
-        self.disconnects: Counter[str] = Counter()
+        self.disconnects = Counter(dict.fromkeys(DISCONNECTS, 0))
         self.sent = Histogram(MESSAGE_BOUNDS_S)
         self.delivered = Histogram(MESSAGE_BOUNDS_S)
 

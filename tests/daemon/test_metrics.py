@@ -71,9 +71,21 @@ def test_deaths_are_counted_by_their_cause() -> None:
         ("session.disconnected", {"reason": "NETWORK"}),
     ):
         tallies.happened(Publish(type_, data))
-    assert tallies.deaths == {"PAGE_HUNG": 1, "BROWSER_CRASHED": 1, "BROWSER_UNAVAILABLE": 1}
+    assert +tallies.deaths == {"PAGE_HUNG": 1, "BROWSER_CRASHED": 1, "BROWSER_UNAVAILABLE": 1}
     assert (tallies.restarts, tallies.given_up) == (1, 2)
     assert tallies.disconnects["NETWORK"] == 1
+
+
+def test_what_can_befall_a_session_is_there_before_it_does() -> None:
+    """As 0: what appears as 1 has, for Prometheus, not increased."""
+    table = re.compile(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|", re.MULTILINE)
+    kinds = re.findall(r"`(\w+)`", " ".join(table.findall((MONITORING.parent / "incidents.md").read_text())))
+    actions = {"LOOP_ENDED", "RELOADED", "NEW_PAGE", "NEW_BROWSER", "GIVEN_UP", "NONE"}
+    tallies = Tallies()
+    assert set(kinds) - actions - {"GPU_CRASHED"} <= tallies.disconnects.keys()
+    assert tallies.deaths.keys() <= set(kinds)
+    assert tallies.errors["session.start", "INTERNAL_ERROR"] == 0
+    assert ("session.start", "INTERNAL_ERROR") in tallies.errors
 
 
 def test_a_histogram_counts_up_to_each_bound() -> None:
