@@ -157,6 +157,7 @@ def test_auto_knows_when_standard_error_leads_to_the_journal(monkeypatch: pytest
 
 
 def test_the_catalogue_explains_events_that_there_are_by_their_ids() -> None:
+    """And every error, and whatever a client is disconnected for."""
     entries = re.findall(
         r"^# (\w+)\n-- ([0-9a-f]{32})\nSubject: \S.*\nDefined-By: wasupd\n",
         (REPOSITORY / "systemd/wasup.catalog").read_text(),
@@ -167,7 +168,10 @@ def test_the_catalogue_explains_events_that_there_are_by_their_ids() -> None:
         for package in ("daemon", "supervisors")
         for path in (REPOSITORY / package).rglob("*.py")
     )
-    assert len(entries) > 20
+    grave = re.findall(r'\b_?log\.(?:error|exception|critical)\(\s*"(\w+)"', source)
+    grave += re.findall(r'(?:\.lose|\bBoundary)\("(\w+)"', source)
+    assert len(grave) > 20
+    assert {*grave} - {event for event, _ in entries} == set()
     for event, identifier in entries:
         assert identifier == journald.message_id(event), event
         assert f'"{event}"' in source, event

@@ -2,19 +2,23 @@
 
 import os
 import signal
+from base64 import b64encode
 
 import pytest
+import trio
 
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, SHOP
-from tests.system.wasupd import until
+from tests.system.proxy import Proxy
+from tests.system.wasupd import Caller, until
 from tests.systemd.machine import Machine
 from tests.systemd.service import browsers, client, set_up
 
-TEXT, ANSWER, CAPTION, SECRET = (
+TEXT, ANSWER, CAPTION, PASSWORD, SECRET = (
     "Rosebud 4711",
     "Xanadu 0815",
     "Kane 2342",
+    "Thatcher-1871",
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 )
 pytestmark = pytest.mark.chrome
@@ -43,6 +47,7 @@ async def test_the_journal_tells_of_sessions_and_keeps_secrets(machine: Machine,
             os.kill(chrome.pid, signal.SIGKILL)
             await until(events, "session.recovered")
         await call("session.stop", sessionId="shop", wait=True)
+        await _use_proxy(call, sim)
 
     of_shop = await machine.journal("--unit=wasupd", "SESSION_ID=shop")
     assert {entry["SESSION_NAME"] for entry in of_shop} == {"The shop"}
@@ -59,7 +64,7 @@ async def test_the_journal_tells_of_sessions_and_keeps_secrets(machine: Machine,
     warnings = await machine.journal("--unit=wasupd", "--priority=warning")
     assert {"browser_died", "session_restarting"} <= {entry.get("EVENT") for entry in warnings}
     assert all(int(entry["PRIORITY"]) <= 4 for entry in warnings)
-    (stopped,) = await machine.journal("METHOD=session.stop", "PEER_UID=0")
+    (stopped,) = await machine.journal("METHOD=session.stop", "PEER_UID=0", "SESSION_ID=shop")
     assert stopped["MESSAGE"] == "shop: request taken, method=session.stop pid=0 uid=0"
 
     await machine.run("journalctl", "--update-catalog")
@@ -68,7 +73,25 @@ async def test_the_journal_tells_of_sessions_and_keeps_secrets(machine: Machine,
     assert "journalctl -u wasupd SESSION_ID=shop EVENT=browser_died" in explained
 
     whole = await machine.run("journalctl", "--no-pager", "--all", "--output=export")
-    for secret in (TEXT, ANSWER, CAPTION, SECRET, SECRET[6:], code, *code.split(","), pairing):
+    basic = b64encode(f"ada:{PASSWORD}".encode()).decode()
+    said = (TEXT, ANSWER, CAPTION)
+    for secret in (*said, PASSWORD, basic, SECRET, SECRET[6:], code, *code.split(","), pairing):
         assert secret not in whole
     for phone in (SHOP, ADA):
         assert phone.removeprefix("+") not in whole
+
+
+async def _use_proxy(call: Caller, sim: Simulator) -> None:
+    """A session by a proxy that knows the password, and then does no more."""
+    async with trio.open_nursery() as nursery:
+        proxy = Proxy("web.whatsapp.com", sim.port, f"ada:{PASSWORD}")
+        await nursery.start(proxy.serve)
+        await call.create("desk", settings={"proxy": f"http://ada:{PASSWORD}@127.0.0.1:{proxy.port}"})
+        assert await call.start("desk") == "qr_generated"
+        assert proxy.tunnels
+        async with call.client.subscribe(sessions=["desk"]) as events:
+            proxy.credentials = "ada:another"
+            await call("session.reload", sessionId="desk")
+            await until(events, "session.disconnected", reason="NETWORK")
+        await call("session.stop", sessionId="desk", wait=True)
+        nursery.cancel_scope.cancel()

@@ -17,7 +17,7 @@ import trio.testing
 
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, SHOP
-from tests.system.wasupd import until
+from tests.system.wasupd import Caller, until
 from tests.systemd.conftest import REPOSITORY
 from tests.systemd.machine import Machine
 from tests.systemd.service import GROUP, browsers, client, daemon, set_up
@@ -104,6 +104,28 @@ async def test_nobody_but_the_group_reaches_the_socket_and_the_sandbox_is_on(
         assert whoami["role"] == "none"
         uid = int(await machine.run("id", "--user", "member"))
         assert whoami["uid"] == uid
+        await _may_look_and_no_more(machine, call, uid)
+
+
+async def _may_look_and_no_more(machine: Machine, call: Caller, uid: int) -> None:
+    """A reader sees sessions and may not send; one that is for others is not there."""
+
+    async def refusal(method: str, **params: object) -> str:
+        said = await machine.run(
+            "wasupctl", "--json", "call", method, json.dumps(params), user="member", status=1
+        )
+        error, _ = json.JSONDecoder().raw_decode(said)  # followed by what is for people
+        code: str = error["data"]["code"]
+        return code
+
+    with machine.path("/etc/wasup/config.toml").open("a") as config:
+        config.write('[access]\nreader = ["member"]\n')
+    await call("daemon.reloadConfig")
+    assert await refusal("message.send", sessionId="shop", to=ADA, text="Hello") == "FORBIDDEN"
+    assert "shop" in await machine.run("wasupctl", "list", user="member")
+    await call("session.update", sessionId="shop", settings={"allowedUids": [uid + 1]})
+    assert await refusal("session.get", sessionId="shop") == "SESSION_NOT_FOUND"
+    assert "shop" not in await machine.run("wasupctl", "list", user="member")
 
 
 async def connecting(machine: Machine, user: str, group: str, seen_by: int | None = None) -> str:
