@@ -74,8 +74,18 @@ async def test_the_journal_tells_of_sessions_and_keeps_secrets(machine: Machine,
 
     whole = await machine.run("journalctl", "--no-pager", "--all", "--output=export")
     basic = b64encode(f"ada:{PASSWORD}".encode()).decode()
-    said = (TEXT, ANSWER, CAPTION)
-    for secret in (*said, PASSWORD, basic, SECRET, SECRET[6:], code, *code.split(","), pairing):
+    for secret in (
+        TEXT,
+        ANSWER,
+        CAPTION,
+        PASSWORD,
+        basic,
+        SECRET,
+        SECRET[6:],
+        code,
+        *code.split(","),
+        pairing,
+    ):
         assert secret not in whole
     for phone in (SHOP, ADA):
         assert phone.removeprefix("+") not in whole
