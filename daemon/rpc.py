@@ -44,6 +44,9 @@ _LINGER_S: Final = 5.0
 
 _HANG_UP_CHECK_S: Final = 1.0
 
+_GATHER_S: Final = 0.0002
+"""How long answers wait for those of the requests that came with theirs."""
+
 _TURN_S: Final = 0.005
 """How long one client's requests are answered inline before everybody else has a turn."""
 
@@ -175,12 +178,17 @@ class Connection:
                     return False
                 if not data:
                     return False
-                self._turn_ends = time.perf_counter() + _TURN_S
+                now = time.perf_counter()
+                self._turn_ends, leave_at = now + _TURN_S, now + _GATHER_S
                 for incoming in decoder.feed(bytes(data)):
                     if type(incoming) is Request:  # the usual, and in no coroutine of its own
-                        if self._must_wait():
+                        now = time.perf_counter()
+                        if now >= leave_at:  # the client reads these while the others are carried out
+                            self._outgoing.flush()
+                            leave_at = now + _GATHER_S
+                        if self._must_wait(now):
                             await self._room()
-                        self._begin(incoming, self._send)
+                        self._begin(incoming, self._send, now)
                     elif isinstance(incoming, TooLong):
                         self._outgoing.put(encode_error(None, incoming.error))
                         return True
@@ -195,7 +203,7 @@ class Connection:
         match incoming:
             case Request() | Notification():
                 await self._room()
-                self._begin(incoming, self._send)
+                self._begin(incoming, self._send, time.perf_counter())
             case Invalid(id=id_, error=error):
                 self._outgoing.put(encode_error(id_, error))
             case Batch(items=items):
@@ -210,11 +218,10 @@ class Connection:
                         batch.add(encode_error(item.id, item.error), ())
                         continue
                     await self._room()
-                    self._begin(item, batch.add)
+                    self._begin(item, batch.add, time.perf_counter())
 
-    def _begin(self, request: Request | Notification, answer: Answer) -> None:
+    def _begin(self, request: Request | Notification, answer: Answer, began: float) -> None:
         """Carry a request out: at once, or as a task if its handler is a coroutine."""
-        began = time.perf_counter()
         request_id = request.id if type(request) is Request else None
         try:
             call = Call(self, self.peer, request_id)
@@ -290,10 +297,10 @@ class Connection:
             _log.warning("subscription_ended", code=code, pid=self.peer.pid, uid=self.peer.uid)
             self._reading.cancel()
 
-    def _must_wait(self) -> bool:
+    def _must_wait(self, now: float) -> bool:
         """Whether the next request has to wait for `_room`."""
         return (
-            time.perf_counter() >= self._turn_ends
+            now >= self._turn_ends
             or self._outgoing.crowded
             or len(self._under_way) >= self._limits.max_in_flight
         )
