@@ -7,7 +7,7 @@ PINS := requirements.lock pyproject.toml supervisors/whatsapp/package-lock.json 
 # Another library, which one test drives against the simulator; its browser is the distribution's.
 PEER := tests/simulator/whatsapp-web.js/node_modules/.set-up
 
-.PHONY: docs picture setup run test test-slow fuzz soak chaos many demo bench bench-plot bench-quick lint lock dist man install uninstall deb clean
+.PHONY: docs picture setup run test test-slow fuzz soak chaos many demo bench bench-docs bench-quick lint lock dist man install uninstall deb clean
 
 setup: $(STAMP)
 
@@ -67,8 +67,9 @@ bench: setup $(PEER)
 bench-quick: setup $(PEER)
 	@$(BIN)/python -m benchmarks --quick
 
-# docs/growth.svg, from benchmarks/results.json.
-bench-plot: setup
+# The table of docs/performance.md and docs/growth.svg, from benchmarks/results.json.
+bench-docs: setup
+	@$(BIN)/python -m benchmarks.table
 	@$(BIN)/pip install --quiet matplotlib==3.11.*
 	@$(BIN)/python -m benchmarks.plot
 

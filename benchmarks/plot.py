@@ -1,4 +1,4 @@
-"""docs/growth.svg: what things cost by how much there is, from results.json (`make bench-plot`)."""
+"""docs/growth.svg: what things cost by how much there is, from results.json (`make bench-docs`)."""
 
 import json
 from pathlib import Path
