@@ -25,5 +25,5 @@ def in_commands(action: str) -> str:
         return action
     from .tree import commands  # which imports all of the program, this module too
 
-    known = commands() | {"session.qr": "link"}  # the one is for programs, the other for people
+    known = commands() | {"session.qr": "link", "session.status": "show"}  # what people use for it
     return _METHOD.sub(lambda one: f"`wasupctl {known[one[0]]}`" if one[0] in known else one[0], action)
