@@ -63,6 +63,7 @@ ASKS: Final[Mapping[str, str]] = {
     "group.leave": "Leave this group?",
     "group.removePicture": "Remove the group's picture?",
     "profile.removePicture": "Remove the account's picture?",
+    "page.remove": "Remove this version of the page? It can be loaded again only while WhatsApp serves it.",
     "status.delete": "Delete this status post?",
     "channel.delete": "Delete this channel, for all who follow it?",
 }
