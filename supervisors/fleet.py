@@ -230,6 +230,8 @@ class Fleet:
         Raises:
             BrowserUnavailable: there is no usable one. The next call looks again.
         """
+        if self._workplace is not None:  # each probe asks
+            return self._workplace
         async with self._finding:
             if self._workplace is None:
                 try:
