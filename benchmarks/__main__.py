@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from . import daemon, events, growth, launches, memory, recovery, scale, send, start, status
+from . import daemon, events, growth, launches, memory, recovery, running, scale, send, start, status
 from .frame import Comparison, fallen, keep, report
 
 BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
     "send": send.run,
     "events": events.run,
     "daemon": daemon.run,
+    "running": running.run,
     "growth": growth.run,
     "scale": scale.run,
 }

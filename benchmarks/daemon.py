@@ -29,6 +29,7 @@ def run(rounds: int) -> list[Comparison]:
         pids: list[int] = []
         with daemon(directory / "many", pids=pids):
             process = psutil.Process(pids[0])
+            # From READY on: what a start leaves to be done afterwards is counted, too.
             before, begun = process.cpu_times(), time.perf_counter()
             time.sleep(_REST_S)
             after, passed = process.cpu_times(), time.perf_counter() - begun

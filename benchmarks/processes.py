@@ -1,6 +1,7 @@
 """The processes: the real daemon on its real socket, floors, and the clients that ask them."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,11 @@ _PATIENCE_S: Final = 120
 
 @contextmanager
 def daemon(
-    directory: Path, settings: str = "", log: list[bytes] | None = None, pids: list[int] | None = None
+    directory: Path,
+    settings: str = "",
+    log: list[bytes] | None = None,
+    pids: list[int] | None = None,
+    program: Path = WASUPD,
 ) -> Iterator[str]:
     """Run a wasupd, whose state lies in `directory`, for a block; gives its socket once it is ready.
 
@@ -27,6 +32,9 @@ def daemon(
         settings: further TOML for its configuration.
         log: what it logs from then on is appended to it.
         pids: its pid is appended to it.
+        program: another one that does as wasupd does.
+
+    Its bytecode is kept, as an installed one's is, whatever $PYTHONDONTWRITEBYTECODE says of this process.
     """
     directory.mkdir(parents=True, exist_ok=True)
     socket = directory / "wasup.sock"
@@ -34,7 +42,9 @@ def daemon(
     config.write_text(
         f'daemon.state_dir = "{directory}/state"\nrpc.socket = "{socket}"\nlog.format = "json"\n{settings}\n'
     )
-    with running([str(WASUPD), "--config", str(config)], b'"daemon_ready"', log=log) as pid:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [str(program), "--config", str(config)]
+    with running(command, b'"daemon_ready"', log=log, env=env) as pid:
         if pids is not None:
             pids.append(pid)
         yield str(socket)
@@ -67,14 +77,18 @@ def ask(socket: str, method: str, params: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def running(
-    command: list[str], word: bytes = b"ready", given: bytes = b"", log: list[bytes] | None = None
+    command: list[str],
+    word: bytes = b"ready",
+    given: bytes = b"",
+    log: list[bytes] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """Run a process for a block, once it has said `word` on its standard error; gives its pid.
 
     What it says after that is appended to `log`.
     """
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
     ) as process:
         assert process.stdin is not None and process.stderr is not None  # noqa: S101, PT018  for mypy
         process.stdin.write(given)

@@ -41,6 +41,8 @@ say "the virtual environment $venv (versions and hashes: requirements.lock)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 "$venv/bin/python" -m pip install --quiet --require-hashes -r requirements.lock
 "$venv/bin/python" -m pip install --quiet --no-deps --editable .
+# As pip does with what it installs: where $PYTHONDONTWRITEBYTECODE is set every start would compile all of it.
+"$venv/bin/python" -m compileall -q protocol supervisors daemon
 
 say "the page library wa-js (version and hash: supervisors/whatsapp/package-lock.json)"
 npm ci --prefix supervisors/whatsapp --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error >&2
