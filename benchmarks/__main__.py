@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from . import daemon, events, growth, launches, memory, recovery, running, scale, send, start, status
+from . import daemon, events, flags, growth, launches, memory, recovery, running, scale, send, start, status
 from .frame import Comparison, fallen, keep, report
 
 BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
@@ -23,6 +23,8 @@ BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
     "scale": scale.run,
 }
 
+APART: Final[dict[str, Callable[[int], None]]] = {"flags": flags.run}
+"""Those that take long, and print tables of their own; only where they are named."""
 
 _QUICK: Final = ("status", "send", "start", "recovery", "daemon")
 _QUICK_ROUNDS: Final = 2
@@ -40,17 +42,25 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Run them, one after the other."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Ratios against floors; see README.md.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join([*BENCHMARKS, *APART])}; default: all of the first {len(BENCHMARKS)}",
+    )
     parser.add_argument("--rounds", type=int, default=7, help="pairs of measurements of each figure")
     parser.add_argument(
         "--quick", action="store_true", help="compare with results.json, and leave it as it is; two minutes"
     )
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - BENCHMARKS.keys():
+    if unknown := set(arguments.names) - BENCHMARKS.keys() - APART.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGALRM, _too_long)
     worse: list[str] = []
     for name in arguments.names or (_QUICK if arguments.quick else BENCHMARKS):
+        if name in APART:
+            APART[name](arguments.rounds)
+            continue
         signal.alarm(_LONGEST_S)
         rows = BENCHMARKS[name](_QUICK_ROUNDS if arguments.quick else arguments.rounds)
         report(name, rows)

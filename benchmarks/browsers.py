@@ -145,27 +145,33 @@ def work(
 
     With `arguments` the flags are those; without `bridge` the page library is injected as it comes.
     """
-    if arguments is None:
-        arguments = lambda profile: flags.arguments(  # noqa: E731
-            found,
-            profile,
-            sandbox=os.getuid() != 0,
-            user_agent=identity.user_agent(found),
-            extra_args=page.args,
-        )
     pinned = library.load("auto")
     alone = f"window.WPPConfig = {_QUIET}; {pinned.source}"
     temp = profiles[0].parent / "tmp"
     temp.mkdir(exist_ok=True, parents=True)
     return msgspec.json.encode(
         Work(
-            commands=[arguments(profile) for profile in profiles],
+            commands=[
+                usual(found, profile, page) if arguments is None else arguments(profile)
+                for profile in profiles
+            ],
             environment=launch.environment(os.environ, temp, temp),
             url=URL,
             injection=pinned.injection("wasup") if bridge else alone,
             binding=library.BINDING,
             until=until,
         )
+    )
+
+
+def usual(found: Browser, profile: Path, page: Simulated) -> list[str]:
+    """Return the command line of the product's browser."""
+    return flags.arguments(
+        found,
+        profile,
+        sandbox=os.getuid() != 0,
+        user_agent=identity.user_agent(found),
+        extra_args=page.args,
     )
 
 
