@@ -6,7 +6,21 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from . import daemon, events, flags, growth, launches, memory, recovery, running, scale, send, start, status
+from . import (
+    daemon,
+    events,
+    flags,
+    growth,
+    launches,
+    memory,
+    recovery,
+    running,
+    scale,
+    send,
+    sizing,
+    start,
+    status,
+)
 from .frame import Comparison, fallen, keep, report
 
 BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
@@ -23,7 +37,7 @@ BENCHMARKS: Final[dict[str, Callable[[int], list[Comparison]]]] = {
     "scale": scale.run,
 }
 
-APART: Final[dict[str, Callable[[int], None]]] = {"flags": flags.run}
+APART: Final[dict[str, Callable[[int], None]]] = {"flags": flags.run, "sizing": sizing.run}
 """Those that take long, and print tables of their own; only where they are named."""
 
 _QUICK: Final = ("status", "send", "start", "recovery", "daemon")

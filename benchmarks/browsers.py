@@ -120,10 +120,11 @@ def sessions(
     path: str = SHELL,
     settings: str = "",
     log: list[bytes] | None = None,
+    pids: list[int] | None = None,
 ) -> Iterator[Sessions]:
     """Run a daemon, whose browsers see the simulator, for a block."""
     own = f"browser.path = {json.dumps(path)}\nbrowser.extra_args = {json.dumps(page.args)}\n{settings}"
-    with daemon(directory, own, log) as socket:
+    with daemon(directory, own, log, pids) as socket:
         yield Sessions(socket, directory)
 
 
@@ -238,3 +239,14 @@ def private_bytes(roots: Iterable[psutil.Process]) -> int:
                 found = re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", text, re.MULTILINE)
                 total += sum(map(int, found)) * 1024
     return total
+
+
+def cpu_s(roots: Iterable[psutil.Process], *, below: bool = True) -> float:
+    """Return the processor's time that the living threads have taken, of processes and of all below them."""
+    total = 0
+    for root in roots:
+        for process in (root, *(root.children(recursive=True) if below else ())):
+            for thread in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    total += int(thread.read_text().split()[0])
+    return total / 1e9

@@ -5,14 +5,13 @@ docs/browser.md. Figures are of one browser: its private memory and processes, t
 threads have taken when it is connected, and at rest. Lines with all switches show what comes by chance.
 """
 
-import contextlib
 import re
 import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,6 +29,7 @@ from .browsers import (
     Simulated,
     browser,
     copies,
+    cpu_s,
     private_bytes,
     sessions,
     simulated,
@@ -187,14 +187,3 @@ def _measure(given: bytes) -> Cost:
             launch_s=launch_s / _BROWSERS,
             rest_ms=(cpu_s(roots) - before) / _BROWSERS / _REST_S * 60_000,
         )
-
-
-def cpu_s(roots: Iterable[psutil.Process]) -> float:
-    """Return the processor's time that the threads there are have taken, of processes and all below them."""
-    total = 0
-    for root in roots:
-        for process in (root, *root.children(recursive=True)):
-            for thread in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    total += int(thread.read_text().split()[0])
-    return total / 1e9
