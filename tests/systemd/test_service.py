@@ -16,7 +16,7 @@ import trio
 import trio.testing
 
 from tests.simulator import Simulator
-from tests.system.conftest import ADA, SHOP
+from tests.system.conftest import ADA, DESK, SHOP
 from tests.system.wasupd import Caller, until
 from tests.systemd.conftest import REPOSITORY
 from tests.systemd.machine import Machine
@@ -163,6 +163,30 @@ async def test_each_browser_is_in_a_control_group_of_its_own(machine: Machine, s
         await call("session.stop", sessionId="shop", wait=True)
         assert set(machine.cgroups(GROUP)) == groups - {"session-shop"}
         assert machine.pids(f"{GROUP}/session-desk") == others
+
+
+async def test_one_session_beyond_its_limit_of_memory_leaves_the_others_alone(
+    machine: Machine, sim: Simulator
+) -> None:
+    """Held by the kernel where it has the memory controller of version 2, by the daemon elsewhere."""
+    await set_up(machine, sim)
+    config = machine.path("/etc/wasup/config.toml")
+    limit = "[liveness]\nprobe_interval = 1\n[browser]\nmemory_limit = 536870912\n"
+    config.write_text(config.read_text().replace("[browser]\n", limit))
+    await machine.systemctl("restart", "wasupd.service")
+    phones = {"shop": sim.phone(SHOP), "desk": sim.phone(DESK)}
+    async with client(machine) as call:
+        for name, phone in phones.items():
+            await call.create(name)
+            await call.link(name, phone)
+        other = await call.pid("desk")
+        async with call.client.subscribe(sessions=["shop"]) as events:
+            phones["shop"].break_pages("grow", bytes=2**30)
+            await until(events, "session.recovered")
+        (incident,) = (await call("session.incidents", sessionId="shop"))["incidents"]
+        assert incident["kind"] in ("MEMORY_LIMIT", "PAGE_CRASHED")
+        assert await call.pid("desk") == other
+        assert (await call("session.get", sessionId="desk"))["restarts"]["count"] == 0
 
 
 async def test_without_delegation_sessions_work_by_process_group(machine: Machine, sim: Simulator) -> None:
