@@ -104,4 +104,8 @@ async def target(service: Service, session_id: str, message_id: str) -> tuple[Wh
 
 
 async def _now(service: Service, row: MessageRow) -> Message:
-    return message_record(await service.store.read(lambda db: table.by_ref(db, row.ref)))
+    """Return the message as it is by now. Raises MESSAGE_NOT_FOUND: its session was deleted meanwhile."""
+    try:
+        return message_record(await service.store.read(lambda db: table.by_ref(db, row.ref)))
+    except LookupError:
+        raise RpcError("MESSAGE_NOT_FOUND", messageId=row.id) from None

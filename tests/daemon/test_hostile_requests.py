@@ -8,7 +8,8 @@ import trio
 
 from protocol.errors import RpcError
 from supervisors.fleet import Fleet
-from tests.daemon.inprocess import daemon_in
+from tests.daemon.inprocess import LinkedLife, daemon_in
+from tests.fuzz.targets import KNOWN
 
 FOUND: list[tuple[str, dict[str, Any], str]] = [
     ("events.list", {"after": 10**400}, "$.after"),
@@ -56,3 +57,20 @@ async def test_an_id_is_taken_until_all_of_its_session_is_deleted(
                 await client.call("session.delete", sessionId="shop")
             go_on.set()
         assert (await client.call("session.create", name="shop", id="shop"))["id"] == "shop"
+
+
+async def test_a_message_whose_session_is_deleted_meanwhile_is_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with daemon_in(tmp_path, monkeypatch) as daemon, daemon.as_user(0) as client:
+
+        class Page:
+            async def ask(self, *_: object) -> None:
+                await client.call("session.delete", sessionId="shop", backup=False)
+
+        monkeypatch.setattr(LinkedLife, "page", Page())
+        await client.call("session.create", name="shop", id="shop")
+        await client.call("session.start", sessionId="shop", wait=True)
+        await client.call("message.import", sessionId="shop", messages=[KNOWN])
+        with pytest.raises(RpcError, match="MESSAGE_NOT_FOUND"):
+            await client.call("message.react", sessionId="shop", messageId=KNOWN["id"], emoji="+")

@@ -194,7 +194,7 @@ def _made(values: Values, number: int) -> dict[str, Any]:
     return request if dice.random() < 0.03 else {**request, "id": number}
 
 
-_KNOWN: Final = {
+KNOWN: Final = {
     "id": "3EB0AA",
     "key": "true_4915112345678@c.us_3EB0AA",
     "origin": "api",
@@ -216,7 +216,7 @@ async def _begin(daemon: "FuzzedDaemon") -> None:
             for method, given in (
                 ("session.create", {"id": name, "name": name}),
                 ("session.start", {"sessionId": name, "wait": True, "timeout": 5}),
-                ("message.import", {"sessionId": name, "messages": [_KNOWN]}),
+                ("message.import", {"sessionId": name, "messages": [KNOWN]}),
             ):
                 request = {"jsonrpc": "2.0", "id": 0, "method": method, "params": given}
                 await stream.send_all(json.dumps(request).encode() + b"\n")
