@@ -106,7 +106,10 @@ def _request(values: Values) -> Any:
 # Those that end the daemon, take seconds each, or leave ever more behind.
 _SELDOM: Final = frozenset({"rpc.discover", "daemon.metrics"})  # they take no parameters, and long
 _NOT_SENT: Final = frozenset(
-    {"webhook.create", "daemon.shutdown", "daemon.forceCleanup", "daemon.backup", "webhook.test"}
+    {
+        *("webhook.create", "daemon.shutdown", "daemon.forceCleanup", "daemon.backup", "webhook.test"),
+        *("page.save", "page.update"),  # what they capture only a real browser has
+    }
 )
 _ENDING: Final = frozenset(
     {
