@@ -49,10 +49,10 @@ async def test_sessions_outlive_restarts_kills_and_hangs_of_the_daemon(
     assert await machine.property("MainPID") != linked
     await back()
     for number, result in ((signal.SIGKILL, "signal"), (signal.SIGSTOP, "watchdog")):
-        before = daemon(machine)
-        os.kill(before, number)
+        before = psutil.Process(daemon(machine))
+        os.kill(before.pid, number)
         with trio.fail_after(60):
-            await trio.to_thread.run_sync(psutil.Process(before).wait)
+            await trio.to_thread.run_sync(before.wait)
         await back()
         journal = await machine.journal("--unit=wasupd", f"UNIT_RESULT={result}")
         assert journal, f"systemd saw it end by {result}"
