@@ -126,7 +126,8 @@ class EventLog:
         else:
             self._ring.extend(found.events)
         waiting = tuple(self._waiting)
-        if found.events is None or len(found.events) > _PUSHED_EVENTS:
+        # There may be none: if the clock jumps, what is appended can expire in the same transaction.
+        if not found.events or len(found.events) > _PUSHED_EVENTS:
             for each in waiting:
                 each.wake()
             return

@@ -134,6 +134,31 @@ async def test_a_batch_that_appends_and_expires(store: Store) -> None:
     assert taken[-2:] == [2, 3]
 
 
+async def test_what_is_appended_and_expires_in_one_batch_is_told_to_nobody(
+    store: Store, nursery: trio.Nursery
+) -> None:
+    """A clock that jumps ahead does it; whoever waits, with a filter or without, waits on."""
+    taken: list[int] = []
+
+    async def follow(live: Subscription) -> None:
+        async for each in live:
+            taken.extend(one.seq for one in each)
+
+    def append_and_expire(db: Any) -> None:
+        append("session.qr", "a", 1)(db)
+        events.expire(db, 10)
+
+    with store.log.subscribe() as every, store.log.subscribe(sessions=["a"]) as some:
+        nursery.start_soon(follow, every)
+        nursery.start_soon(follow, some)
+        await wait_all_tasks_blocked()
+        await store.write(append_and_expire)
+        await add(store, at_ms=20)
+        await wait_all_tasks_blocked()
+        assert (every.cursor, some.cursor, taken) == (2, 2, [2, 2])
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_cursor_ahead_of_the_log_is_refused(store: Store) -> None:
     await add(store)
     with pytest.raises(RpcError) as caught:
