@@ -24,7 +24,7 @@ class Visibility:
         self._deleted: dict[str, list[tuple[int, Principals]]] = {}
 
     def note(self, session_id: str, settings: SessionSettings) -> None:
-        """Take a session's lists as they are from now on."""
+        """Take a session's lists as they are from now on; also in the store's thread, as its lists change."""
         lists = admitted(settings)
         if lists is None:
             self._lists.pop(session_id, None)
@@ -62,7 +62,8 @@ class Visibility:
 
     def hidden(self, peer: Peer | None) -> list[str]:
         """The sessions of which the caller may not know."""
-        return [name for name, lists in self._lists.items() if not _includes(lists, peer)]
+        now = [*self._lists.items()]  # in one step: the store's thread may add to them
+        return [name for name, lists in now if not _includes(lists, peer)]
 
 
 def _includes(lists: Principals, peer: Peer | None) -> bool:

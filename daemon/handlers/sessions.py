@@ -19,7 +19,7 @@ from daemon.dispatch import Call
 from daemon.handlers.webhooks import check_settings
 from daemon.journal import now_ms
 from daemon.service import Service
-from daemon.store import SessionRow, sealing, session_record
+from daemon.store import SessionRow, StoreError, sealing, session_record
 from daemon.store import sessions as table
 from daemon.store.events import append_event
 from daemon.visibility import admitted
@@ -158,13 +158,18 @@ async def update(service: Service, call: Call, params: SessionUpdateParams) -> S
         _use_key(service, db)
         data = SessionData(name=row.name)
         append_event(db, type="session.updated", session_id=session.id, at_ms=at_ms, data=data)
+        service.visibility.note(row.id, row.settings.visible)  # before anybody is told of it
         return row
 
     async def carry_out() -> SessionRow:
-        row = await service.store.write(job)
+        try:
+            row = await service.store.write(job)
+        except (RpcError, StoreError):  # nothing of it is stored: whoever saw the session sees it
+            stored = await service.store.read(lambda db: table.get(db, session.id))
+            service.visibility.note(session.id, stored.settings.visible)
+            raise
         session.rules = service.rules(row.settings.visible)
         session.preferences = service.preferences(row.settings)
-        service.visibility.note(row.id, row.settings.visible)
         service.names[row.id] = row.name
         service.files.seal(row.id, row.settings.visible.enable_encryption)
         if params.settings is not UNSET:

@@ -159,6 +159,48 @@ async def test_its_events_are_told_to_those_who_see_it(
         assert "Secret" not in str(await reader.call("events.list", limit=1000))
 
 
+async def test_a_change_that_hides_it_is_told_to_those_who_see_it_still(daemon: Daemon) -> None:
+    """With the commit itself: what it is called by then is not for who sees it no more."""
+    async with (
+        daemon.as_user(OWNER) as owner,
+        daemon.as_user(READER) as reader,
+        reader.subscribe(after=0) as followed,
+    ):
+        await owner.call("session.create", name="Open", id="shop")
+        lists = {"allowedUids": [OWNER]}
+        await owner.call("session.update", sessionId="shop", name="Secret", settings=lists)
+        await owner.call("session.create", name="Other", id="other")
+        told = []
+        with trio.fail_after(20):
+            async for event in followed:
+                told.append(event["data"].get("name"))
+                if event["sessionId"] == "other":
+                    break
+        assert told == [None, "Open", "Other"]
+
+
+async def test_a_change_that_the_disk_refuses_hides_it_from_nobody(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+
+    async def refused_late(self: Store, job: Any) -> Any:
+        def undone(db: object) -> None:
+            job(db)
+            raise StoreFull
+
+        return await write(self, undone)
+
+    async with daemon.as_user(OWNER) as owner, daemon.as_user(READER) as reader:
+        await owner.call("session.create", name="Open", id="shop")
+        lists = {"allowedUids": [OWNER]}
+        with monkeypatch.context() as full:
+            full.setattr(Store, "write", refused_late)
+            told = await refused(owner, "session.update", sessionId="shop", settings=lists)
+        assert told.code == "STORE_FULL"
+        assert (await reader.call("session.get", sessionId="shop"))["name"] == "Open"
+
+
 async def test_a_message_for_a_tag_takes_no_session_that_the_sender_does_not_see(daemon: Daemon) -> None:
     async with daemon.as_user(OWNER) as owner, daemon.as_user(OTHER) as other:
         tag = {"tags": ["news"]}
