@@ -36,6 +36,7 @@ _RING_BYTES: Final = 32 * 1024 * 1024
 
 # As much of one commit is pushed at once, to as many: others have their turn before more.
 _PUSHED_EVENTS: Final = 64
+_PUSHED_BYTES: Final = 256 * 1024
 _PUSHED_SUBSCRIPTIONS: Final = 256
 
 
@@ -127,7 +128,11 @@ class EventLog:
             self._ring.extend(found.events)
         waiting = tuple(self._waiting)
         # There may be none: if the clock jumps, what is appended can expire in the same transaction.
-        if not found.events or len(found.events) > _PUSHED_EVENTS:
+        if (
+            not found.events
+            or len(found.events) > _PUSHED_EVENTS
+            or sum(len(each.record.data) for each in found.events) > _PUSHED_BYTES
+        ):
             for each in waiting:
                 each.wake()
             return

@@ -402,6 +402,31 @@ async def test_who_keeps_up_is_told_with_the_commit() -> None:
     assert 200 < at_once < 1000
 
 
+async def test_what_is_large_is_told_in_everybodys_turn(nursery: trio.Nursery) -> None:
+    """It would be held, put together, and copied to hundreds of sockets, before anybody else had a turn."""
+    log = EventLog(nobody_reads)
+    told: list[tuple[str, int]] = []
+
+    def push(events: Sequence[Event]) -> bool:
+        told.extend(("pushed", each.seq) for each in events)
+        return True
+
+    async def listen() -> None:
+        with log.subscribe() as subscription:
+            subscription.push = push
+            async for batch in subscription:
+                told.extend(("in turn", each.seq) for each in batch)
+
+    nursery.start_soon(listen)
+    large = f'"{"x" * 300_000}"'
+    for seq, data in ((1, "{}"), (2, large), (3, "{}")):
+        await wait_all_tasks_blocked()
+        log.publish(Committed((event(seq, 1, "daemon.started", None, data, None),), 1, seq))
+    await wait_all_tasks_blocked()
+    assert told == [("pushed", 1), ("in turn", 2), ("pushed", 3)]
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_subscription_that_never_came_to_be_used_is_not_kept(store: Store) -> None:
     """As of a client that is gone before its answer: nobody would close it."""
     subscription = store.log.subscribe()
