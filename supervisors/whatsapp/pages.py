@@ -64,6 +64,7 @@ class Pages:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._changing = trio.Lock()  # one that is being chosen must not be removed
         self._document: Document | None = None
         self.pinned = self._read_pin()
         """The version that sessions are to have; None: the newest there is, each time."""
@@ -80,11 +81,10 @@ class Pages:
         Raises:
             PageNotStored: the one that they are to have is gone.
         """
-        version = self.pinned
-        if version is None:
-            return None
-        if self._document is None or self._document.version != version:
-            self._document = await trio.to_thread.run_sync(self._read, version)
+        if self.pinned is not None and self._document is None:
+            async with self._changing:
+                if self.pinned is not None and self._document is None:  # still
+                    self._document = await trio.to_thread.run_sync(self._read, self.pinned)
         return self._document
 
     async def check(self) -> None:
@@ -108,7 +108,8 @@ class Pages:
             raise PageRefused(f"the page calls its version {document.version[:64]!r}")
         if not 0 < len(document.body) <= MOST_BYTES:
             raise PageRefused(f"the document has {len(document.body)} bytes")
-        return await trio.to_thread.run_sync(self._keep, document)
+        async with self._changing:
+            return await trio.to_thread.run_sync(self._keep, document)
 
     async def use(self, version: str | None) -> None:
         """Have sessions get this version from their next load on; None: the newest there is, each time.
@@ -116,9 +117,10 @@ class Pages:
         Raises:
             PageNotStored: it is not kept. OSError: the disk does not take it.
         """
-        document = None if version is None else await trio.to_thread.run_sync(self._read, version)
-        await trio.to_thread.run_sync(self._write_pin, version)
-        self.pinned, self._document = version, document
+        async with self._changing:
+            document = None if version is None else await trio.to_thread.run_sync(self._read, version)
+            await trio.to_thread.run_sync(self._write_pin, version)
+            self.pinned, self._document = version, document
 
     async def remove(self, version: str) -> None:
         """Keep a version no longer.
@@ -126,12 +128,13 @@ class Pages:
         Raises:
             PageNotStored: it is not kept. PageRefused: it is in use. OSError: it cannot be removed.
         """
-        if version == self.pinned:
-            raise PageRefused("sessions are to have this version")
-        try:
-            await trio.to_thread.run_sync(self._path(version).unlink)
-        except FileNotFoundError:
-            raise PageNotStored(f"version {version} is not stored") from None
+        async with self._changing:
+            if version == self.pinned:
+                raise PageRefused("sessions are to have this version")
+            try:
+                await trio.to_thread.run_sync(self._path(version).unlink)
+            except FileNotFoundError:
+                raise PageNotStored(f"version {version} is not stored") from None
 
     def _path(self, version: str) -> Path:
         if re.fullmatch(VERSION, version) is None:

@@ -1,12 +1,15 @@
 """The versions of the page on the disk: whole or not there, and nothing outside their directory."""
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
 
 from supervisors.whatsapp.pages import (
     MOST_BYTES,
@@ -64,6 +67,29 @@ async def test_a_damaged_one_is(pages: Pages, tmp_path: Path) -> None:
     await pages.keep(document(body=b"anew"))
     await pages.use(ONE)
     assert (await pages.in_use() or document()).body == b"anew"
+
+
+async def test_one_that_is_being_chosen_is_not_removed(
+    pages: Pages, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pages.keep(document())
+    write, go_on = pages._write_pin, threading.Event()
+
+    def write_slowly(version: str | None) -> None:
+        go_on.wait()
+        write(version)
+
+    async def release() -> None:
+        await wait_all_tasks_blocked()
+        go_on.set()
+
+    monkeypatch.setattr(pages, "_write_pin", write_slowly)
+    nursery.start_soon(pages.use, ONE)
+    await wait_all_tasks_blocked()
+    nursery.start_soon(release)
+    with pytest.raises(PageRefused):
+        await pages.remove(ONE)
+    assert await pages.in_use() == document()
 
 
 @pytest.mark.parametrize(
