@@ -6,6 +6,7 @@ before, in `daemon.logs`.
 
 import itertools
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Container, Mapping
@@ -44,6 +45,7 @@ class SessionLog:
         """`known` has the ids of the sessions that there are: nothing is kept of what callers make up."""
         self._known = known
         self._kept: dict[str, _Kept] = {}
+        self._lock = threading.RLock()
         self._numbers = itertools.count(time.time_ns() // 1000)
 
     def keep(self, line: Mapping[str, Any]) -> None:
@@ -53,31 +55,33 @@ class SessionLog:
             return
         if "exc_info" in line:
             line = structlog.processors.format_exc_info(None, "", dict(line))
-        number = next(self._numbers)
-        record = LogRecord(
-            seq=number,
-            timestamp=rfc3339(time.time_ns() // 1_000_000),
-            level=line["level"],
-            event=_text(str(line["event"])),
-            data={key: _plain(value) for key, value in line.items() if key not in _FRAME},
-        )
-        encoded = msgspec.json.encode(record)
-        kept = self._kept.setdefault(session_id, _Kept())
-        kept.lines.append((number, encoded))
-        kept.bytes += len(encoded)
-        while kept.bytes > MOST_BYTES and len(kept.lines) > 1:
-            kept.bytes -= len(kept.lines.popleft()[1])
+        event = _text(str(line["event"]))
+        data = {key: _plain(value) for key, value in line.items() if key not in _FRAME}
+        with self._lock:  # whoever has read up to a number has read all before it
+            if session_id not in self._known:  # forgotten meanwhile
+                return
+            number = next(self._numbers)
+            timestamp = rfc3339(time.time_ns() // 1_000_000)
+            record = LogRecord(seq=number, timestamp=timestamp, level=line["level"], event=event, data=data)
+            encoded = msgspec.json.encode(record)
+            kept = self._kept.setdefault(session_id, _Kept())
+            kept.lines.append((number, encoded))
+            kept.bytes += len(encoded)
+            while kept.bytes > MOST_BYTES and len(kept.lines) > 1:
+                kept.bytes -= len(kept.lines.popleft()[1])
 
     def latest(self, session_id: str, *, after: int, limit: int) -> list[LogRecord]:
         """Return the last `limit` lines whose numbers are above `after`, the oldest first."""
-        kept = self._kept.get(session_id)
-        lines = [] if kept is None else list(kept.lines)
+        with self._lock:
+            kept = self._kept.get(session_id)
+            lines = [] if kept is None else list(kept.lines)
         wanted = [encoded for number, encoded in lines if number > after][-limit:]
         return [msgspec.json.decode(encoded, type=LogRecord) for encoded in wanted]
 
     def forget(self, session_id: str) -> None:
-        """Drop what is kept of a session: it is no more."""
-        self._kept.pop(session_id, None)
+        """Drop what is kept of a session that is no more, and so no longer known."""
+        with self._lock:
+            self._kept.pop(session_id, None)
 
 
 def _plain(value: Any) -> bool | int | float | str | None:

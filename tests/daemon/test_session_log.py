@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -48,6 +49,25 @@ def test_numbers_rise_over_a_restart() -> None:
     after.keep(line("a", "two"))
     (last,) = before.latest("a", after=0, limit=9)
     assert words(after.latest("a", after=last.seq, limit=9)) == ["two"]
+
+
+def test_lines_of_several_threads_are_in_the_order_of_their_numbers() -> None:
+    """Or who has read one would never see one of a lower number that comes after it."""
+    kept = SessionLog({"a"})
+
+    class Slow:
+        """While it is put into words another thread has its say."""
+
+        def __str__(self) -> str:
+            other = Thread(target=kept.keep, args=(line("a", "quick"),))
+            other.start()
+            other.join()
+            return "slow"
+
+    kept.keep(line("a", "slow", of=Slow()))
+    first, second = kept.latest("a", after=0, limit=9)
+    assert first.seq < second.seq
+    assert words(kept.latest("a", after=first.seq, limit=9)) == [second.event]
 
 
 def test_nothing_is_kept_of_sessions_that_callers_make_up() -> None:
