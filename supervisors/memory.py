@@ -79,8 +79,8 @@ async def held(pids: Sequence[int]) -> dict[int, int]:
 
 
 def _held(pids: Sequence[int]) -> dict[int, int]:
-    table = processes.table() if pids else []
-    return {pid: sum(_anonymous(each.pid) for each in processes.tree(table, pid)) for pid in pids}
+    found = processes.trees(processes.table() if pids else (), pids)
+    return {pid: sum(_anonymous(each.pid) for each in members) for pid, members in found.items()}
 
 
 def _anonymous(pid: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import trio
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 PROC = Path("/proc")
 GONE = frozenset("ZX")
@@ -77,15 +78,32 @@ def tree(processes: Iterable[Process], leader: int) -> list[Process]:
     The session finds those whose parent died; the descent finds those that began a session of their own.
     Zombies are left out, but lead to their children.
     """
-    processes = list(processes)
-    members = {leader}
-    members.update(process.pid for process in processes if process.session == leader)
-    grown = True
-    while grown:
-        children = {process.pid for process in processes if process.parent in members}
-        grown = not children <= members
-        members |= children
-    return [process for process in processes if process.pid in members and process.state not in GONE]
+    return trees(processes, [leader])[leader]
+
+
+def trees(processes: Iterable[Process], leaders: Iterable[int]) -> dict[int, list[Process]]:
+    """Return what `tree` does for each of the leaders; the processes are gone through once for all."""
+    children, sessions = defaultdict[int, list[Process]](list), defaultdict[int, list[Process]](list)
+    by_pid: dict[int, Process] = {}
+    for process in processes:
+        by_pid[process.pid] = process
+        children[process.parent].append(process)
+        sessions[process.session].append(process)
+
+    def members(leader: int) -> Iterator[Process]:
+        seen: set[int] = set()
+        ahead = [*sessions.get(leader, ()), *children.get(leader, ())]
+        if leader in by_pid:
+            ahead.append(by_pid[leader])
+        while ahead:
+            process = ahead.pop()
+            if process.pid not in seen:
+                seen.add(process.pid)
+                ahead += children.get(process.pid, ())
+                if process.state not in GONE:
+                    yield process
+
+    return {leader: list(members(leader)) for leader in leaders}
 
 
 def open_pidfd(process: Process) -> int | None:
