@@ -188,6 +188,7 @@ class Connection:
                             leave_at = now + _GATHER_S
                         if self._must_wait(now):
                             await self._room()
+                            now = time.perf_counter()
                         self._begin(incoming, self._send, now)
                     elif isinstance(incoming, TooLong):
                         self._outgoing.put(encode_error(None, incoming.error))

@@ -189,3 +189,23 @@ async def test_many_replies_at_the_same_time_wait_for_one_who_reads(tmp_path: Pa
         daemon.release.set()
         assert sorted([(await client.line())["id"] for _ in range(20)]) == list(range(20))
         await client.stream.aclose()
+
+
+async def test_a_request_that_had_to_wait_for_its_turn_has_not_taken_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the metrics: whoever asks for too much at once would make quick methods look slow."""
+    clock = [1000.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    daemon = Served(Limits(max_in_flight=1))
+    async with daemon.connect() as client:
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "session.wait"}
+        waiting = {**asked, "params": {"sessionId": "s", "status": "connected"}}
+        listing = {**asked, "id": 2, "method": "session.list"}
+        await client.send(b"".join(msgspec.json.encode(each) + b"\n" for each in (waiting, listing)))
+        await trio.testing.wait_all_tasks_blocked()
+        clock[0] += 60
+        daemon.release.set()
+        assert {(await client.line())["id"], (await client.line())["id"]} == {1, 2}
+        took = daemon.server._tallies.requests
+        assert (took["session.wait"].sum_s, took["session.list"].sum_s) == (60, 0)
