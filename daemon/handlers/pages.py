@@ -89,6 +89,8 @@ async def _take_newest(service: Service, session: Session) -> Document:
     page = None if session.life is None else session.life.page
     if page is None:
         raise RpcError("SESSION_NOT_STARTED", currentStatus=session.told.status, reason=session.told.reason)
+    if page.pin.capturing:
+        raise RpcError("SESSION_BUSY", "The newest page is being loaded in this session for another caller")
     session.give(machine.Reload())
     with page.pin.capture() as capture:
         await _come_up(session, capture, 2 * service.config.supervisor.liveness.connect_timeout)

@@ -70,10 +70,14 @@ class Capture:
 
 
 class PagePin:
-    """The documents of one tab; `served` is the version of the present one where it is one that is kept."""
+    """The documents of one tab; `served` is the version of the present one where it is one that is kept.
+
+    `capturing` says whether somebody waits for the site's own.
+    """
 
     def __init__(self, tab: Tab, pages: Pages) -> None:
         self.served: str | None = None
+        self.capturing = False
         self._tab = tab
         self._pages = pages
         self._capture: Capture | None = None
@@ -83,12 +87,17 @@ class PagePin:
 
     @contextmanager
     def capture(self) -> Iterator[Capture]:
-        """Let the site's own document through at the next load, and take it, while the block lasts."""
-        self._capture = Capture()
+        """Let the site's own document through at the next load, and take it, while the block lasts.
+
+        One at a time: see `capturing`.
+        """
+        capture = self._capture = Capture()
+        self.capturing = True
         try:
-            yield self._capture
+            yield capture
         finally:
             self._capture = None
+            self.capturing = False
 
     async def prepare(self, url: str, timeout_s: float) -> None:
         """Make ready for a load of `url` that the daemon asks for.
