@@ -30,8 +30,7 @@ from supervisors.chrome.transports import TransportClosed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from supervisors.chrome.pending import Failure
-from supervisors.chrome.transports import Transport
+    from supervisors.chrome.transports import Transport
 
 log = structlog.get_logger(__name__)
 
