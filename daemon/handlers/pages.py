@@ -22,7 +22,7 @@ from protocol.times import rfc3339
 from supervisors import machine
 from supervisors.session import Session
 from supervisors.whatsapp.page_pin import Capture
-from supervisors.whatsapp.pages import Document, PageNotStored, PageRefused
+from supervisors.whatsapp.pages import Kept, PageNotStored, PageRefused, kept_of
 
 _log = structlog.get_logger(__name__)
 
@@ -32,9 +32,7 @@ LATEST: Final = "latest"
 async def list_(service: Service, _call: Call, _params: NoParams) -> PageListResult:
     pages = service.fleet.pages
     stored = await pages.stored()
-    return PageListResult(
-        pages=tuple(_told(service, document) for document in stored), in_use=pages.pinned or LATEST
-    )
+    return PageListResult(pages=tuple(_told(service, kept) for kept in stored), in_use=pages.pinned or LATEST)
 
 
 async def save(service: Service, _call: Call, params: PageSessionParams) -> PageVersion:
@@ -42,9 +40,9 @@ async def save(service: Service, _call: Call, params: PageSessionParams) -> Page
 
 
 async def update(service: Service, _call: Call, params: PageSessionParams) -> PageVersion:
-    document = await _take_newest(service, service.session(params.session_id))
-    await _use(service, document.version)
-    return _told(service, document)
+    kept = await _take_newest(service, service.session(params.session_id))
+    await _use(service, kept.version)
+    return _told(service, kept)
 
 
 async def use(service: Service, _call: Call, params: PageUseParams) -> PageUseResult:
@@ -81,7 +79,7 @@ async def _use(service: Service, version: str | None) -> None:
     _log.info("page_chosen", version=version or LATEST)
 
 
-async def _take_newest(service: Service, session: Session) -> Document:
+async def _take_newest(service: Service, session: Session) -> Kept:
     """Have a session load the site's own page, and keep that if the session works with it.
 
     If it does not, nothing is kept, and the session's recovery loads what it is to have.
@@ -95,13 +93,13 @@ async def _take_newest(service: Service, session: Session) -> Document:
     with page.pin.capture() as capture:
         await _come_up(session, capture, 2 * service.config.supervisor.liveness.connect_timeout)
     try:
-        document = await service.fleet.pages.keep(capture.document())
+        kept = kept_of(await service.fleet.pages.keep(capture.document()))
     except PageRefused as error:
         raise RpcError("PAGE_ERROR", f"It is not kept: {error}", name="Error", message=str(error)) from None
     except OSError as error:
         raise RpcError("STORE_FULL", f"It cannot be kept: {error.strerror}") from None
-    _log.info("page_saved", session_id=session.id, version=document.version, bytes=len(document.body))
-    return document
+    _log.info("page_saved", session_id=session.id, version=kept.version, bytes=kept.bytes)
+    return kept
 
 
 async def _come_up(session: Session, capture: Capture, timeout_s: float) -> None:
@@ -133,12 +131,12 @@ async def _come_up(session: Session, capture: Capture, timeout_s: float) -> None
     )
 
 
-def _told(service: Service, document: Document) -> PageVersion:
+def _told(service: Service, kept: Kept) -> PageVersion:
     return PageVersion(
-        version=document.version,
-        saved_at=rfc3339(document.saved_at_ms),
-        bytes=len(document.body),
-        in_use=document.version == service.fleet.pages.pinned,
+        version=kept.version,
+        saved_at=rfc3339(kept.saved_at_ms),
+        bytes=kept.bytes,
+        in_use=kept.version == service.fleet.pages.pinned,
     )
 
 

@@ -59,6 +59,14 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of a document that is kept; `bytes` is its size."""
+
+    version: str
+    saved_at_ms: int
+    bytes: int
+
+
 class Pages:
     """The documents in `directory`, which is made when the first is kept."""
 
@@ -93,9 +101,10 @@ class Pages:
         if document is not None and not self._path(document.version).exists():
             raise PageNotStored(f"version {document.version} was removed from the disk")
 
-    async def stored(self) -> list[Document]:
+    async def stored(self) -> list[Kept]:
         """Return what is kept, the latest first; what cannot be read is left out."""
-        return await trio.to_thread.run_sync(self._read_all)
+        async with self._changing:  # whoever asks, and how often: one document is in memory at a time
+            return await trio.to_thread.run_sync(self._read_all)
 
     async def keep(self, document: Document) -> Document:
         """Keep a document, and return it; of a version that is there already, the one that is there.
@@ -152,14 +161,14 @@ class Pages:
             raise PageNotStored(f"the file of version {version} holds another")
         return document
 
-    def _read_all(self) -> list[Document]:
+    def _read_all(self) -> list[Kept]:
         found = []
         for path in self._directory.glob("*.json"):
             try:
-                found.append(self._read(path.stem))
+                found.append(kept_of(self._read(path.stem)))
             except PageNotStored:
                 continue
-        return sorted(found, key=lambda document: document.saved_at_ms, reverse=True)
+        return sorted(found, key=lambda kept: kept.saved_at_ms, reverse=True)
 
     def _keep(self, document: Document) -> Document:
         try:
@@ -196,6 +205,11 @@ class Pages:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def kept_of(document: Document) -> Kept:
+    """Return what is told of a document."""
+    return Kept(version=document.version, saved_at_ms=document.saved_at_ms, bytes=len(document.body))
 
 
 def kept_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

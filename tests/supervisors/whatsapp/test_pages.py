@@ -15,6 +15,7 @@ from supervisors.whatsapp.pages import (
     MOST_BYTES,
     VERSION,
     Document,
+    Kept,
     PageNotStored,
     PageRefused,
     Pages,
@@ -55,7 +56,9 @@ async def test_a_version_that_is_there_is_not_replaced(pages: Pages) -> None:
     """The page says what its version is: it must not put itself in the place of a good one."""
     await pages.keep(document(body=b"good"))
     assert (await pages.keep(document(body=b"other", at_ms=2))).body == b"good"
-    assert (await pages.stored())[0].body == b"good"
+    assert await pages.stored() == [Kept(version=ONE, saved_at_ms=1, bytes=4)]
+    await pages.use(ONE)
+    assert (await pages.in_use() or document()).body == b"good"
 
 
 async def test_a_damaged_one_is(pages: Pages, tmp_path: Path) -> None:
