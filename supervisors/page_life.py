@@ -299,7 +299,7 @@ class PageLife:
         elif vitals.loaded and not vitals.library:
             self._tell_broken("LIBRARY_MISSING", "the page library is not in the page", Level.RELOAD)
         elif vitals.needs_update and self._was_connected:
-            if self._pin.served is None:
+            if not self._pin.would_stay:
                 self._session.give(machine.UpdateWanted())
             elif not self._update_told:
                 self._update_told = True

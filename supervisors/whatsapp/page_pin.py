@@ -85,6 +85,11 @@ class PagePin:
         self._expected = False
         self._reloads: list[float] = []
 
+    @property
+    def would_stay(self) -> bool:
+        """Whether to load the page again would bring the version that is there."""
+        return self.served is not None and self.served == self._pages.pinned
+
     @contextmanager
     def capture(self) -> Iterator[Capture]:
         """Let the site's own document through at the next load, and take it, while the block lasts.

@@ -117,6 +117,20 @@ async def test_a_session_keeps_its_page_until_it_is_updated(
 
 
 @pytest.mark.parametrize("settings", [QUICK], indirect=True)
+async def test_an_update_is_taken_once_the_page_is_kept_no_more(sim: Simulator, call: Caller) -> None:
+    """Also by a session that has the version that was kept still."""
+    shop = await linked(sim, call)
+    await call("page.update", sessionId="shop")
+    await again(call)
+    sim.publish(NEW)
+    await call("page.use", version="latest")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        shop.push_state("CONNECTED", needsUpdate=True)
+        await until(events, "session.recovered")
+    assert await version(call) == NEW
+
+
+@pytest.mark.parametrize("settings", [QUICK], indirect=True)
 async def test_the_network_fails_as_without(sim: Simulator, call: Caller) -> None:
     """A stored page does not make up for a site that cannot be reached."""
     await linked(sim, call)
