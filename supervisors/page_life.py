@@ -467,8 +467,13 @@ class PageLife:
         """
         began_s = int(time.time())
         linked_s = (self._session.facts.linked_at_ms or 0) // 1000
+        if linked_s > began_s:
+            linked_s = 0  # the clock was put back since
         known_s = self._caught_up_s
-        since_s = linked_s if known_s is None else max(linked_s, min(known_s, began_s) - CATCH_UP_MARGIN_S)
+        if known_s is None:
+            since_s = linked_s or began_s
+        else:
+            since_s = max(linked_s, min(known_s, began_s) - CATCH_UP_MARGIN_S)
         try:
             answer = await self._page.catch_up(since_s)
         except chrome_errors.CallTimeout:
@@ -477,9 +482,10 @@ class PageLife:
         if isinstance(answer, whatsapp.Failure):
             _log.warning("catch_up_failed", session_id=self._session.id, error=answer.name)
         else:
-            self._caught_up_s = began_s
-            self._session.journal.caught_up(began_s)
-            _log.info("caught_up", session_id=self._session.id, messages=answer)
+            # A clock of ours that is ahead must not have messages taken for known before they are sent.
+            self._caught_up_s = began_s if answer.began_s is None else min(began_s, answer.began_s)
+            self._session.journal.caught_up(self._caught_up_s)
+            _log.info("caught_up", session_id=self._session.id, messages=answer.told)
 
 
 def _origin(url: str) -> str:

@@ -74,6 +74,14 @@ class Delivery:
 
 
 @attrs.frozen(kw_only=True)
+class CaughtUp:
+    """How many messages a page has told again, and when it began by WhatsApp's clock (epoch seconds)."""
+
+    told: int
+    began_s: int | None
+
+
+@attrs.frozen(kw_only=True)
 class Vitals:
     """How a page is: whole, with the library in it, which has found its way; wanting an update of itself.
 
@@ -299,12 +307,16 @@ class WhatsAppPage:
             )
         return answer
 
-    async def catch_up(self, since_s: int) -> int | Failure:
-        """Have the page tell what it has of messages since `since_s` (epoch seconds); return how many."""
+    async def catch_up(self, since_s: int) -> CaughtUp | Failure:
+        """Have the page tell what it has of messages since `since_s` (epoch seconds)."""
         answer = await self._call("catchUp", since_s, timeout_s=CATCH_UP_TIMEOUT_S)
         if isinstance(answer, Failure):
             return answer
-        return answer if isinstance(answer, int) else 0
+        told, began_s = (answer.get("told"), answer.get("began")) if isinstance(answer, dict) else (0, None)
+        return CaughtUp(
+            told=told if isinstance(told, int) else 0,
+            began_s=began_s if isinstance(began_s, int) and began_s >= 0 else None,
+        )
 
     async def refresh_qr(self) -> Failure | None:
         """Have an idle page show codes again."""

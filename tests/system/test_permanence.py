@@ -1,14 +1,16 @@
 """Sessions are permanent: a year later everything is still there, and a clean-up finds nothing to do."""
 
+import os
 import signal
 import sys
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, SHOP
-from tests.system.wasupd import Caller, Wasupd
+from tests.system.wasupd import Caller, Wasupd, until
 
 pytestmark = pytest.mark.chrome
 
@@ -46,10 +48,20 @@ async def everything_is_there(call: Caller) -> None:
     assert (await call("session.status", sessionId="shop"))["status"] == "connected"
 
 
+async def caught_up(call: Caller) -> None:
+    """Wait until the page has told what the record may lack."""
+    with trio.fail_after(30):
+        said: list[str] = []
+        while "caught_up" not in said:
+            records = (await call("session.log", sessionId="shop", limit=1000))["records"]
+            said = [record["event"] for record in records]
+
+
 async def test_a_year_later(sim: Simulator, wasupd: Wasupd) -> None:
+    shop = sim.phone(SHOP)
     async with wasupd.client() as call:
         await call.create("shop")
-        await call.link("shop", sim.phone(SHOP))
+        await call.link("shop", shop)
         await call.send("shop", ADA, "a year ago", wait="delivered")
         wasupd_process = wasupd.process
         assert wasupd_process is not None
@@ -68,6 +80,13 @@ async def test_a_year_later(sim: Simulator, wasupd: Wasupd) -> None:
         events = (await call("events.list", limit=1000))["events"]
         assert "session.created" not in [event["type"] for event in events]
         assert (await call.send("shop", ADA, "still", wait="delivered"))["status"] == "delivered"
+        await caught_up(call)
+        async with call.client.subscribe(types=["message.received"]) as happenings:
+            os.kill(await call.pid("shop"), signal.SIGKILL)
+            await call.wait("shop", "disconnected", "connecting")
+            shop.receive(ADA, "while nobody was there")
+            (missed,) = await until(happenings, "message.received")
+        assert missed["data"]["message"]["text"] == "while nobody was there"
         codes = await call("events.list", types=["session.qr"], limit=1000)
         assert codes["events"] == []
     for name in ("sessions_permanent", "startup_cleanup_ended"):

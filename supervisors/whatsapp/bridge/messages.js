@@ -102,11 +102,13 @@ offers.close = ({ token }) => {
   opened.delete(token);
 };
 
-// -- what the page has of messages since a time (seconds), oldest first: told one by one, as `recovered`
+// -- what the page has of messages since a time (seconds), oldest first: told one by one, as `recovered`. The answer
+// is how many, and when that was by WhatsApp's clock, as messages are: this machine's may be wrong.
 
 const PAGE = 50;
 const MOST_A_CHAT = 2000;
 offers.catchUp = async (since) => {
+  const began = attempt(() => WPP.whatsapp.functions.unixTime());
   const missed = [];
   for (const chat of WPP.whatsapp.ChatStore.getModelsArray()) {
     if (!(timeOf(chat) >= since)) continue;
@@ -124,5 +126,5 @@ offers.catchUp = async (since) => {
     tell('message', { message: serialise(msg), recovered: true });
     if (place % 200 === 199) await new Promise((resume) => setTimeout(resume)); // the daemon takes it in meanwhile
   }
-  return missed.length;
+  return { told: missed.length, began };
 };
