@@ -132,6 +132,7 @@ class Session:
         self._fleet = fleet
         self._nursery: trio.Nursery | None = None
         self._recording = 0
+        self._ends = 0  # how often it has come to be without a browser
         self._launch_waits = False
         self._leaving = trio.CancelScope()  # `run`'s
         self._changed = trio.Event()
@@ -159,9 +160,20 @@ class Session:
             await self._changed.wait()
 
     async def ended(self) -> None:
-        """Wait until there is no browser, whether that could be recorded or not."""
-        while self.state.phase is not Phase.DOWN:
+        """Wait until there is no browser, whether that could be recorded or not.
+
+        Returns as well where there was none for a moment, and somebody has started the session again.
+        """
+        ends = self._ends
+        while self.state.phase is not Phase.DOWN and self._ends == ends:
             await self._changed.wait()
+
+    async def held(self) -> bool:
+        """After a `Hold`: wait until there is no browser; return whether the session is held, not stopped."""
+        ends = self._ends
+        while self.state.phase is not Phase.HELD and self._ends == ends:
+            await self._changed.wait()
+        return self._ends == ends
 
     async def stopped(self) -> State:
         """Wait until there is no browser, and that may be told; return the state then.
@@ -193,6 +205,8 @@ class Session:
         """
         before = self.state
         self.state, actions = machine.step(before, event, trio.current_time(), self.rules)
+        if before.phase is not Phase.DOWN and self.state.phase is Phase.DOWN:
+            self._ends += 1
         if self.state.status != "qr_generated":
             self.qr = self.pairing = None
         published = [action for action in actions if isinstance(action, machine.Publish)]

@@ -50,8 +50,7 @@ async def _while_held(session: Session, work: Callable[[], Awaitable[None]]) -> 
     Returns whether it was done. Raises SESSION_BUSY, and what `work` raises.
     """
     session.give(machine.Hold(AUTH_CLEARED))
-    await session.until(lambda: session.state.phase in (Phase.HELD, Phase.DOWN))
-    if session.state.phase is Phase.DOWN:
+    if not await session.held():
         return False
     done = False
     error: RpcError | None = None

@@ -1,5 +1,6 @@
 """The supervisor of one session in virtual time, with lives that do as they are told."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -215,6 +216,38 @@ async def test_stop_is_answered_whatever_is_under_way(stage: Stage, autojump_clo
         assert trio.current_time() == before
         assert stage.session.life is None
     assert len(stage.lives) == 3
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_who_waits_for_an_end_is_answered_though_somebody_starts_again_at_once(
+    stage: Stage, autojump_clock: MockClock, held: bool
+) -> None:
+    """As a program does that tries to start until it is let."""
+
+    async def stop() -> None:
+        stage.session.give(machine.Stop())
+        await stage.session.stopped()
+
+    async def hold() -> None:
+        stage.session.give(machine.Hold("AUTH_CLEARED"))
+        stage.session.give(machine.Stop())
+        assert not await stage.session.held()
+
+    async def insist() -> None:
+        while True:
+            with contextlib.suppress(RpcError):
+                return stage.session.give(machine.Start())
+            await trio.lowlevel.checkpoint()
+
+    for _ in range(20):  # which of the two sees the end first is left to chance
+        stage.session.give(machine.Start())
+        await stage.connect()
+        with trio.fail_after(1):
+            async with trio.open_nursery() as inner:
+                inner.start_soon(hold if held else stop)
+                inner.start_soon(insist)
+        await stage.connect()
+        await stop()
 
 
 async def test_a_hundred_starts_begin_one_life(stage: Stage, autojump_clock: MockClock) -> None:
