@@ -1,5 +1,6 @@
 """What follows news of a life: its turn to launch, codes, connections, losses."""
 
+from supervisors import policy
 from supervisors.machine.recovery import Recovery
 from supervisors.machine.words import (
     LOGGED_OUT,
@@ -32,6 +33,9 @@ class News(Recovery):
             self._set(deadline=self.now + self.rules.connect_timeout)
             if self.state.reason in (WAITING_FOR_LAUNCH, WAITING_FOR_MEMORY):
                 self._set(reason=None)
+                if self.state.restarts:  # it is done now, not when it was planned
+                    self._set(ledger=policy.moved(self.state.ledger, self.now))
+            self._set(restarts=False)
 
     def qr_shown(self, event: QrShown) -> None:
         if not self._page_counts():

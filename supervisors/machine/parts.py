@@ -55,9 +55,11 @@ class Parts:
         if self.state.down_since is None:
             self._set(down_since=self.now)
 
-    def _launch(self) -> None:
+    def _launch(self, *, restarts: bool = False) -> None:
         """Ask for a new life; its connect timeout begins when it is admitted."""
-        self._set(desired="running", phase=Phase.STARTING, then=None, deadline=None, repair=None)
+        self._set(
+            desired="running", phase=Phase.STARTING, then=None, deadline=None, repair=None, restarts=restarts
+        )
         if self.state.status != "connecting":
             self._become("connecting")
         self.actions.append(Launch())

@@ -101,7 +101,7 @@ class Recovery(Parts):
             return
         match self.state.phase:
             case Phase.WAITING:
-                self._launch()
+                self._launch(restarts=True)
             case Phase.DOWN:
                 self._set(ledger=policy.Ledger())
                 self._launch()

@@ -104,6 +104,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     rest_reason: str = STOPPED  # the reason of the `inactive` that a stop under way leads to
     deadline: float | None = None  # when Tick is due
     ledger: policy.Ledger = msgspec.field(default_factory=policy.Ledger)
+    restarts: bool = False  # only while STARTING: whether the launch is the last entry of the ledger
     down_since: float | None = None  # the beginning of an outage that is to be reported as recovered
     reconnects: int = 0
     tried_at: float | None = None  # when the latest of them was

@@ -1,7 +1,6 @@
 """Recovery level by level, step by step in virtual time, and by properties against a model of a life."""
 
 import itertools
-from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -12,6 +11,7 @@ from protocol.errors import RpcError
 from supervisors.machine import (
     LOGGED_OUT,
     UPDATE_AGAIN_S,
+    WAITING_FOR_MEMORY,
     Admitted,
     Broke,
     Connected,
@@ -31,14 +31,17 @@ from supervisors.machine import (
     Phase,
     Publish,
     QrShown,
+    Queued,
     Reconnect,
     Release,
     Reload,
     ReplacePage,
     RestartNow,
+    Restore,
     Rules,
     Shutdown,
     Start,
+    State,
     Stop,
     TakeOver,
     Tick,
@@ -46,7 +49,7 @@ from supervisors.machine import (
     UpdateWanted,
     step,
 )
-from supervisors.policy import ReconnectSettings
+from supervisors.policy import Ledger, ReconnectSettings
 from supervisors.settings import RestartSettings
 from tests.supervisors.test_machine import LINKED, QR, Run, connected
 
@@ -302,7 +305,7 @@ def test_an_unlinked_account_is_an_incident_until_it_is_linked_again() -> None:
 
 
 _BELOW = (HUNG, CRASHED, CLOSED, Broke("BROWSER_HUNG", None, Level.BROWSER))
-_OF_A_LIFE = (Admitted, QrShown, Connected, Lost, LoggedOut, Broke, Mended, Noticed, UpdateWanted, Died)
+_OF_A_LIFE = (Queued, Admitted, QrShown, Connected, Lost, LoggedOut, Broke, Mended, Noticed, UpdateWanted, Died)
 
 _events = st.lists(
     st.sampled_from(
@@ -313,6 +316,7 @@ _events = st.lists(
             Reload(),
             Hold("AUTH_CLEARED"),
             Release(),
+            Queued(WAITING_FOR_MEMORY),
             Admitted(),
             QR,
             LINKED,
@@ -344,7 +348,8 @@ class Model:
         self.restart = restart
         self.alive = False
         self.ending = False
-        self.spent: list[float] = []  # when recoveries were last worked on, one each, of this budget
+        self.due = False  # a new browser that the policy has granted is about to start
+        self.launched: list[float] = []  # when those of this budget did
         self.open: list[str] = []
 
     def before(self, event: Event) -> bool:
@@ -355,13 +360,26 @@ class Model:
             self.alive = self.ending = False
         return True
 
-    def after(self, run: Run, event: Event, ledger: Sequence[float]) -> None:
+    def after(self, run: Run, event: Event, before: State) -> None:
         """Hold what was done against the rules."""
+        if isinstance(event, Start | RestartNow | Release):
+            self.launched = []
+        if isinstance(event, Admitted) and self.due:
+            self.due = False
+            self.launched.append(run.now)
+            for first in self.launched:
+                inside = [at for at in self.launched if first <= at < first + self.restart.window]
+                assert len(inside) <= self.restart.max_restarts, "whatever the ledger says"
+            for earlier, later in itertools.pairwise(self.launched):
+                assert later - earlier >= self.restart.cooldown
         for action in run.actions:
             match action:
                 case Launch():
                     assert not self.alive, "two Chromes"
                     self.alive = True
+                    self.due = isinstance(event, Tick) and before.phase is Phase.WAITING
+                    if isinstance(event, Tick) and before.phase is Phase.DOWN:
+                        self.launched = []  # the revival
                 case End():
                     assert self.alive
                     self.ending = True
@@ -415,12 +433,50 @@ def test_whatever_breaks_the_rules_hold(events: list[Event], gaps: list[float]) 
         except RpcError:
             assert run.state == before
             continue
-        model.after(run, event, before.ledger.restarts)
+        model.after(run, event, before)
         if run.state.phase is Phase.ENDING:
             run.now += 1
             assert model.before(Died("ENDED"))
             run.give(Died("ENDED"))
-            model.after(run, Died("ENDED"), before.ledger.restarts)
+            model.after(run, Died("ENDED"), before)
+
+
+_seconds = st.one_of(st.sampled_from([0.0, 30.0, 90.0, 119.0]), st.floats(min_value=0, max_value=300))
+
+
+@given(st.lists(st.tuples(_seconds, _seconds), max_size=12))
+def test_restarts_count_from_when_they_are_done(lives: list[tuple[float, float]]) -> None:
+    """However long each waited for its turn, or for memory, and however short it lived."""
+    run, restart = connected(), RestartSettings()
+    done: list[float] = []
+    for lived, waited in lives:
+        run.now += lived
+        run.give(Died("BROWSER_CRASHED"))
+        if run.state.phase is Phase.DOWN:
+            assert len([at for at in done if at + restart.window > run.now]) == restart.max_restarts
+            done = []
+        run.until_deadline()
+        assert run.done == [Launch()]
+        if waited:
+            run.give(Queued(WAITING_FOR_MEMORY))
+            run.now += waited
+        run.give(Admitted())
+        if run.state.ledger.restarts:  # else it is the revival
+            assert not done or run.now >= done[-1] + restart.cooldown
+            assert len([at for at in done if at + restart.window > run.now]) < restart.max_restarts
+            done.append(run.now)
+        run.give(LINKED)
+
+
+def test_a_start_that_waits_for_its_turn_is_no_restart() -> None:
+    """Nor is that of a new daemon, whose ledger is that of the one before."""
+    run = Run().give(Start(), Queued())
+    run.now += 60
+    assert run.give(Admitted()).state.ledger.restarts == ()
+    ledger = Ledger(restarts=(990.0,))
+    run = Run(State(status="connected", desired="running", ledger=ledger)).give(Restore(), Queued())
+    run.now += 60
+    assert run.give(Admitted()).state.ledger == ledger
 
 
 @settings(max_examples=300)
