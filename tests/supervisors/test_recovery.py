@@ -468,6 +468,32 @@ def test_restarts_count_from_when_they_are_done(lives: list[tuple[float, float]]
         run.give(LINKED)
 
 
+@given(
+    length=st.floats(min_value=0, max_value=10**6),
+    seen_after=st.lists(st.floats(min_value=0, max_value=60), min_size=1, max_size=5),
+    reason=st.sampled_from(["NETWORK", "TIMEOUT", "CONFLICT"]),
+)
+def test_after_an_outage_of_any_length_it_is_connected_within_an_interval(
+    length: float, seen_after: list[float], reason: str
+) -> None:
+    """However late each attempt's failure is seen: that of the last one may still be under way at the return."""
+    run = connected().give(Lost(reason))
+    began, ledger = run.now, run.state.ledger
+    delays = itertools.cycle(seen_after)
+    while True:
+        assert run.until_deadline().done in ([Reconnect()], [TakeOver()])
+        if run.now >= began + length:  # it is back
+            break
+        run.now += next(delays)
+        run.give(Lost(reason))
+    attempts = run.state.reconnects - 1
+    interval = 30 if attempts < 10 else 900
+    assert run.now <= began + length + max(interval, *seen_after)
+    assert run.give(LINKED).told == ["disconnected>connected", "connected", "recovered"]
+    assert (run.state.ledger, run.state.reconnects) == (ledger, 0)
+    assert run.give(Lost(reason)).state.deadline == run.now + 30  # the next outage is a new one
+
+
 def test_a_start_that_waits_for_its_turn_is_no_restart() -> None:
     """Nor is that of a new daemon, whose ledger is that of the one before."""
     run = Run().give(Start(), Queued())
