@@ -87,6 +87,8 @@ ACCEPTED = {
     "start": {"SESSION_BUSY", "SESSION_ALREADY_STARTED"},
     "restart": {"SESSION_BUSY"},
     "stop": set[str](),
+    "reload": {"SESSION_BUSY", "SESSION_NOT_STARTED"},
+    "clearAuth": {"SESSION_BUSY"},
     "status": set[str](),
     "get": set[str](),
     "qr": {"QR_NOT_AVAILABLE", "QR_CODE_EXPIRED"},
@@ -139,7 +141,7 @@ async def ask(client: Client, verb: str, session_id: str) -> None:
 
 
 @pytest.mark.filterwarnings("default::trio.TrioDeprecationWarning")
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32), verbs)
 def test_any_verbs_from_several_clients(seed: int, asked: list[tuple[int, str, str]]) -> None:
     """Every request is answered, transitions are legal, and no session ever has two lives."""

@@ -305,7 +305,19 @@ def test_an_unlinked_account_is_an_incident_until_it_is_linked_again() -> None:
 
 
 _BELOW = (HUNG, CRASHED, CLOSED, Broke("BROWSER_HUNG", None, Level.BROWSER))
-_OF_A_LIFE = (Queued, Admitted, QrShown, Connected, Lost, LoggedOut, Broke, Mended, Noticed, UpdateWanted, Died)
+_OF_A_LIFE = (
+    Queued,
+    Admitted,
+    QrShown,
+    Connected,
+    Lost,
+    LoggedOut,
+    Broke,
+    Mended,
+    Noticed,
+    UpdateWanted,
+    Died,
+)
 
 _events = st.lists(
     st.sampled_from(
@@ -476,7 +488,7 @@ def test_restarts_count_from_when_they_are_done(lives: list[tuple[float, float]]
 def test_after_an_outage_of_any_length_it_is_connected_within_an_interval(
     length: float, seen_after: list[float], reason: str
 ) -> None:
-    """However late each attempt's failure is seen: that of the last one may still be under way at the return."""
+    """However late failures are seen: that of an attempt may be so only after the return."""
     run = connected().give(Lost(reason))
     began, ledger = run.now, run.state.ledger
     delays = itertools.cycle(seen_after)
