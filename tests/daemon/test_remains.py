@@ -23,6 +23,7 @@ from daemon.store import Store, StoreError, StoreFull, messages, open_store, out
 from daemon.store.messages import Content
 from protocol.errors import RpcError
 from protocol.models import MessageError, SessionSettings, StoredSettings
+from tests.tmpfs import mounted
 
 from .inprocess import daemon_in
 
@@ -85,6 +86,27 @@ async def test_a_deletion_that_a_crash_cut_short_is_ended_at_the_next_start(
     async with daemon_in(tmp_path, monkeypatch):
         assert {file.name for file in kept.parents[2].iterdir()} - {".removed"} == {"again", "unknown"}
         assert (login.read_text(), kept.exists()) == ("mine", True)
+
+
+async def test_a_profile_that_is_busy_does_not_keep_a_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file system says EBUSY: the session goes, its id is free, the rest goes at a later start."""
+    sessions_dir = tmp_path / "state" / "sessions"
+    async with daemon_in(tmp_path, monkeypatch) as daemon, daemon.as_user(0) as client:
+        await client.call("session.create", name="Shop", id="shop")
+        (sessions_dir / "shop" / "profile").mkdir(parents=True, exist_ok=True)
+        with mounted(sessions_dir / "shop" / "profile" / "held", "1m") as held:
+            (held / "login").write_text("whose?")
+            await client.call("session.delete", sessionId="shop", backup=False, within_s=30)
+            assert (await client.call("session.list"))["total"] == 0
+            assert not (sessions_dir / "shop").exists()
+            created = await client.call("session.create", name="Shop", id="shop", start=True)
+            assert created["phoneNumber"] is None
+            (left,) = (sessions_dir / ".removed").glob("shop-*/profile/held")
+            assert list(left.iterdir()) == []  # nobody can use the login
+    async with daemon_in(tmp_path, monkeypatch):
+        assert list((sessions_dir / ".removed").iterdir()) == []
 
 
 class FullStore:

@@ -1,6 +1,8 @@
 """The main job with every browser, and over every way of speaking to one."""
 
+import os
 import signal
+import socket
 from pathlib import Path
 
 import psutil
@@ -57,6 +59,26 @@ async def test_link_send_receive_die_recover(
     assert seen[0]["data"]["to"] == "disconnected"
     assert "session.qr" not in [event["type"] for event in seen]
     assert (await call.send("shop", ADA, "still here", wait="delivered"))["status"] == "delivered"
+
+
+@pytest.mark.skipif(not Path(FULL).exists(), reason="there is only the headless shell")
+@pytest.mark.parametrize("settings", [{"browser.path": FULL}], indirect=True, ids=["full"])
+async def test_a_profile_that_another_host_has_locked(sim: Simulator, wasupd: Wasupd, call: Caller) -> None:
+    """As a container leaves it that has another name now: no code, and nothing to do by hand."""
+    await call.create("shop")
+    await call.link("shop", sim.phone(SHOP))
+    os.kill(await call.pid("shop"), signal.SIGSTOP)  # it leaves its lock where it is
+    lock = wasupd.directory / "state" / "sessions" / "shop" / "profile" / "SingletonLock"
+    assert lock.readlink() == Path(f"{socket.gethostname()}-{await call.pid('shop')}")
+    lock.unlink()
+    lock.symlink_to("another-host-1")
+    async with call.client.subscribe(sessions=["shop"]) as events:
+        os.kill(await call.pid("shop"), signal.SIGKILL)
+        seen = await until(events, "session.recovered")
+    assert "session.qr" not in [event["type"] for event in seen]
+    (removed,) = [line for line in wasupd.logged() if line["event"] == "profile_singleton_removed"]
+    assert (removed["reason"], removed["owner"]) == ("foreign_host", "another-host-1")
+    assert lock.readlink() == Path(f"{socket.gethostname()}-{await call.pid('shop')}")
 
 
 def _ports(browser: psutil.Process) -> list[str]:

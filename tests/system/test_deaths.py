@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,28 @@ async def test_a_gpu_process_that_dies_is_an_incident_only(sim: Simulator, call:
     assert [(i["kind"], i["action"]) for i in found] == [("GPU_CRASHED", "NONE")]
     assert (await call("session.status", sessionId="shop"))["status"] == "connected"
     assert await call.pid("shop") == pid
+    await sends_once(call, shop)
+
+
+async def test_gpu_processes_that_die_again_and_again(sim: Simulator, call: Caller) -> None:
+    """At some time the browser has enough of it, and ends: that is a death, and a new browser follows."""
+    shop = await connected(call, sim)
+    pid = await call.pid("shop")
+    async with call.client.subscribe(sessions=["shop"]) as events, trio.open_nursery() as nursery:
+
+        async def kill() -> None:
+            while True:
+                with suppress(psutil.Error, AssertionError):  # there is none just now, nor a browser any more
+                    child(pid, "gpu-process").kill()
+                await call("session.incidents", sessionId="shop")
+
+        nursery.start_soon(kill)
+        assert chain(await until(events, "session.recovered")) == CHAIN
+        nursery.cancel_scope.cancel()
+    found = [(i["kind"], i["action"]) for i in await incidents(call)]
+    assert set(found) == {("GPU_CRASHED", "NONE"), ("BROWSER_CRASHED", "NEW_BROWSER")}
+    assert found.count(("BROWSER_CRASHED", "NEW_BROWSER")) == 1
+    assert (await call("session.get", sessionId="shop"))["restarts"]["count"] == 1
     await sends_once(call, shop)
 
 

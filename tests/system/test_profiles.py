@@ -175,19 +175,23 @@ async def test_fresh_logins_at_every_start(sim: Simulator, wasupd: Wasupd) -> No
 
 
 async def test_what_a_session_takes_of_the_disk(sim: Simulator, wasupd: Wasupd, call: Caller) -> None:
-    await call.create("shop")
+    await call.create("desk")
     none = {"profileBytes": 0, "cacheBytes": 0, "mediaBytes": 0}
-    assert (await call("session.get", sessionId="shop"))["disk"] == none
+    assert (await call("session.get", sessionId="desk"))["disk"] == none
+    await call("session.delete", sessionId="desk", backup=False)
+    await call.create("shop")
     await call.link("shop", sim.phone(SHOP))
     await call("session.stop", sessionId="shop")
     (session_dir(wasupd) / "downloads").mkdir()
     (session_dir(wasupd) / "downloads" / "x").write_bytes(b"x" * 1000)
-    assert (await call("session.get", sessionId="shop"))["disk"] == none  # a minute old at most
+    disk = usage.disk_use(session_dir(wasupd))
+    assert disk.cache > disk.profile > 0
+    told = {"profileBytes": disk.profile, "cacheBytes": disk.cache, "mediaBytes": 1000}
+    assert (await call("session.get", sessionId="shop"))["disk"] == told
+    (session_dir(wasupd) / "downloads" / "x").unlink()
+    assert (await call("session.get", sessionId="shop"))["disk"] == told  # a minute old at most
     (session,) = (await call("session.list"))["sessions"]
     assert session["disk"] is None  # a list is not kept waiting for it
-    disk = usage.disk_use(session_dir(wasupd))
-    assert disk.media == 1000
-    assert disk.cache > disk.profile > 0
 
 
 @pytest.mark.parametrize("settings", [{"profile.cache_limit": 2**20}], indirect=True, ids=["1 MiB"])
