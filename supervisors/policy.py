@@ -105,10 +105,9 @@ def next_reconnect(
     """Return when to ask the page to connect again after `attempts` tries; None means never.
 
     The first `max_attempts` tries come an interval apart, then one every `revive_after`: an outage of any
-    length ends by itself and spends no restart.
+    length ends by itself and spends no restart. Where there is no revival they stay an interval apart.
     """
     if not settings.enabled:
         return None
-    if attempts < settings.max_attempts:
-        return now + settings.interval
-    return revival(restart, now)
+    slowly = revival(restart, now)
+    return now + settings.interval if attempts < settings.max_attempts or slowly is None else slowly

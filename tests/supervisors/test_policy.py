@@ -115,5 +115,10 @@ def test_reconnecting_goes_on_for_ever_but_slower() -> None:
     assert waits == [30.0] * 10 + [900.0] * 2
 
 
+def test_who_wants_no_revival_still_has_outages_end_by_themselves() -> None:
+    never = RestartSettings(revive_after=0)
+    assert policy.next_reconnect(10_000, ReconnectSettings(interval=30.0), never, now=0.0) == 30.0
+
+
 def test_reconnecting_can_be_switched_off() -> None:
     assert policy.next_reconnect(0, ReconnectSettings(enabled=False), DEFAULTS, now=0.0) is None

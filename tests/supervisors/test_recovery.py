@@ -481,15 +481,17 @@ def test_restarts_count_from_when_they_are_done(lives: list[tuple[float, float]]
 
 
 @given(
-    length=st.floats(min_value=0, max_value=10**6),
+    length=st.one_of(st.floats(min_value=0, max_value=1000), st.floats(min_value=0, max_value=10**5)),
     seen_after=st.lists(st.floats(min_value=0, max_value=60), min_size=1, max_size=5),
     reason=st.sampled_from(["NETWORK", "CONFLICT"]),
+    revive_after=st.sampled_from([900.0, 0.0]),
 )
 def test_after_an_outage_of_any_length_it_is_connected_within_an_interval(
-    length: float, seen_after: list[float], reason: str
+    length: float, seen_after: list[float], reason: str, revive_after: float
 ) -> None:
     """However late failures are seen: that of an attempt may be so only after the return."""
-    run = connected().give(Lost(reason))
+    rules = Rules(restart=RestartSettings(revive_after=revive_after))
+    run = Run(rules=rules).give(Start(), Admitted(), LINKED, Lost(reason))
     began, ledger = run.now, run.state.ledger
     delays = itertools.cycle(seen_after)
     while True:
@@ -499,7 +501,7 @@ def test_after_an_outage_of_any_length_it_is_connected_within_an_interval(
         run.now += next(delays)
         run.give(Lost(reason))
     attempts = run.state.reconnects - 1
-    interval = 30 if attempts < 10 else 900
+    interval = 30 if attempts < 10 else revive_after or 30
     assert run.now <= began + length + max(interval, *seen_after)
     assert run.give(LINKED).told == ["disconnected>connected", "connected", "recovered"]
     assert (run.state.ledger, run.state.reconnects) == (ledger, 0)
