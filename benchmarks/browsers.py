@@ -241,11 +241,14 @@ def private_bytes(roots: Iterable[psutil.Process]) -> int:
     return total
 
 
-def cpu_s(roots: Iterable[psutil.Process], *, below: bool = True) -> float:
-    """Return the processor's time that the living threads have taken, of processes and of all below them."""
+def cpu_s(roots: Iterable[psutil.Process]) -> float:
+    """Return the processor's time that the living threads have taken, of processes and of all below them.
+
+    By the scheduler's own count: a process's is one of clock ticks, too coarse for what rests.
+    """
     total = 0
     for root in roots:
-        for process in (root, *(root.children(recursive=True) if below else ())):
+        for process in (root, *root.children(recursive=True)):
             for thread in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
                 with suppress(FileNotFoundError, ProcessLookupError):
                     total += int(thread.read_text().split()[0])

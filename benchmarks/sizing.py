@@ -66,9 +66,9 @@ def _measure(mine: Sessions, names: list[str], daemon: psutil.Process) -> list[s
     browsers = [mine.browser(name) for name in names]
     start_s = cpu_s(browsers)
     time.sleep(_SETTLE_S)
-    before, its = cpu_s(browsers), cpu_s([daemon], below=False)
+    before, its = cpu_s(browsers), sum(daemon.cpu_times()[:2])
     time.sleep(_REST_S)
-    rest_s, its_s = cpu_s(browsers) - before, cpu_s([daemon], below=False) - its
+    rest_s, its_s = cpu_s(browsers) - before, sum(daemon.cpu_times()[:2]) - its
     minutes = _REST_S / 60
     return [
         f"{private_bytes(browsers) / len(names) / _MIB:.1f}",

@@ -53,7 +53,8 @@ export const LATE = {
 /** Have that script loaded, as WhatsApp's own loader does it: by an element. */
 export function bringLate() {
   if (document.querySelector("#late")) return;
-  document.head.append(Object.assign(document.createElement("script"), { id: "late", type: "module", src: "/late.js" }));
+  const src = new URL("./late.js", import.meta.url).href; // beside this file, of the same version
+  document.head.append(Object.assign(document.createElement("script"), { id: "late", type: "module", src }));
 }
 
 /** What is wrong with this document: "no_modules", "no_library", one of LATE, or nothing. */
