@@ -44,9 +44,6 @@ _LINGER_S: Final = 5.0
 
 _HANG_UP_CHECK_S: Final = 1.0
 
-_GATHER_S: Final = 0.0002
-"""How long answers wait for those of the requests that came with theirs."""
-
 _TURN_S: Final = 0.005
 """How long one client's requests are answered inline before everybody else has a turn."""
 
@@ -178,14 +175,10 @@ class Connection:
                     return False
                 if not data:
                     return False
-                now = time.perf_counter()
-                self._turn_ends, leave_at = now + _TURN_S, now + _GATHER_S
+                self._turn_ends = time.perf_counter() + _TURN_S
                 for incoming in decoder.feed(bytes(data)):
                     if type(incoming) is Request:  # the usual, and in no coroutine of its own
                         now = time.perf_counter()
-                        if now >= leave_at:  # the client reads these while the others are carried out
-                            self._outgoing.flush()
-                            leave_at = now + _GATHER_S
                         if self._must_wait(now):
                             await self._room()
                             now = time.perf_counter()
