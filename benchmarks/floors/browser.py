@@ -4,8 +4,7 @@
 
 - `start`: from the launch to the news waited for, `seconds`;
 - `hold`: the same of all commands at once; says `ready` on standard error, and holds until it is killed;
-- `renderer`: the renderer is killed then, and the page loaded again: `seconds` from the kill to the news;
-- `killed`: then the browser is killed: `seconds` until its pidfd says so.
+- `renderer`: the renderer is killed then, and the page loaded again: `seconds` from the kill to the news.
 
 It knows one page a browser, no deadline and no error.
 """
@@ -161,22 +160,10 @@ async def _renderer(work: Work) -> float:
     return seconds
 
 
-async def _killed(work: Work) -> float:
-    browser = Browser(work.commands[0], work.environment)
-    await browser.load(work)
-    pidfd = os.pidfd_open(browser.pid)
-    begun = time.perf_counter()
-    os.kill(browser.pid, signal.SIGKILL)
-    await trio.lowlevel.wait_readable(pidfd)
-    seconds = time.perf_counter() - begun
-    os.close(pidfd)
-    return seconds
-
-
 def main(what: str) -> None:
     """Do it, and print the figure."""
     work = msgspec.json.decode(sys.stdin.buffer.read(), type=Work)
-    do = {"start": _start, "hold": _hold, "renderer": _renderer, "killed": _killed}[what]
+    do = {"start": _start, "hold": _hold, "renderer": _renderer}[what]
     print(json.dumps({"seconds": trio.run(do, work)}))
 
 
