@@ -49,7 +49,8 @@ class Comparison:
     floor_is: str
     target: Target | None = None
     curve: Mapping[int, float] | None = None
-    """The median of the product's figure by the size of something, where it was taken of several."""
+    """The median of the product's figure by how much there was of `over`, where it was taken of several."""
+    over: str | None = None
 
     @property
     def ratios(self) -> list[float]:
@@ -71,7 +72,7 @@ class Comparison:
             "ratio": _spread(self.ratios),
             "target": None if self.target is None else str(self.target),
             "met": None if self.target is None else self.target.is_met(self.ratio),
-            **({} if self.curve is None else {"curve": {n: _short(v) for n, v in self.curve.items()}}),
+            **({} if self.curve is None else {"over": self.over, "curve": _points(self.curve)}),
         }
 
 
@@ -168,6 +169,10 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
         "max": _short(max(values)),
         "values": [_short(value) for value in values],
     }
+
+
+def _points(curve: Mapping[int, float]) -> dict[int, float]:
+    return {size: _short(value) for size, value in curve.items()}
 
 
 def _short(value: float) -> float:

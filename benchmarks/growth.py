@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,8 @@ import apsw
 from .frame import Comparison, Target, interleaved
 from .processes import ask, daemon, measured
 
-_FEW, _MANY = 1_000, 1_000_000
+_SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
+_FEW, _MANY = _SIZES[0], _SIZES[-1]
 _A_CHAT: Final = 100  # messages
 _DAYS: Final = 30
 _RARE: Final = 10
@@ -44,18 +46,19 @@ def run(rounds: int) -> list[Comparison]:
     """Measure; `rounds` pairs of each."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         directory = Path(name)
-        sizes = {"few": _FEW, "many": _MANY}
-        with daemon(directory / "few") as socket:
+        first = directory / str(_FEW)
+        with daemon(first) as socket:
             ask(socket, "session.create", {"name": "Shop", "id": "shop"})
             ask(socket, "message.send", {"sessionId": "shop", "to": "+4915110000001", "text": "A" * 60})
-        shutil.copytree(directory / "few", directory / "many")
-        for which, count in sizes.items():
-            _fill(directory / which / "state" / "wasup.db", count)
-        rows = [_row("start to READY", "s", interleaved(rounds, _starts(directory, sizes)), "seconds")]
+        for size in _SIZES[1:]:
+            shutil.copytree(first, directory / str(size))
+        for size in _SIZES:
+            _fill(directory / str(size) / "state" / "wasup.db", size)
+        rows = [_row("start to READY", "s", interleaved(rounds, _starts(directory)), "seconds")]
         with ExitStack() as stack:
-            sockets = {which: stack.enter_context(daemon(directory / which)) for which in sizes}
+            sockets = {str(size): stack.enter_context(daemon(directory / str(size))) for size in _SIZES}
             for what, (method, params) in _QUESTIONS.items():
-                subjects = {which: _asking(socket, method, params) for which, socket in sockets.items()}
+                subjects = {size: _asking(socket, method, params) for size, socket in sockets.items()}
                 rows.append(_row(what, "us", interleaved(rounds, subjects), "us"))
     return rows
 
@@ -64,20 +67,22 @@ def _row(what: str, unit: str, found: Mapping[str, Mapping[str, list[float]]], f
     return Comparison(
         what=what,
         unit=unit,
-        product=found["many"][figure],
-        floor=found["few"][figure],
+        product=found[str(_MANY)][figure],
+        floor=found[str(_FEW)][figure],
         floor_is=f"{_FEW:,} instead of {_MANY:,} messages",
         target=None if what in _COUNTS else _TARGET,
+        curve={size: statistics.median(found[str(size)][figure]) for size in _SIZES},
+        over="messages stored",
     )
 
 
-def _starts(directory: Path, which: Mapping[str, int]) -> dict[str, Callable[[], dict[str, float]]]:
+def _starts(directory: Path) -> dict[str, Callable[[], dict[str, float]]]:
     def start(path: Path) -> dict[str, float]:
         begun = time.perf_counter()
         with daemon(path):
             return {"seconds": time.perf_counter() - begun}
 
-    return {name: partial(start, directory / name) for name in which}
+    return {str(size): partial(start, directory / str(size)) for size in _SIZES}
 
 
 def _asking(socket: str, method: str, params: dict[str, Any]) -> Callable[[], dict[str, float]]:

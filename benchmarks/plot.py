@@ -16,10 +16,10 @@ _SECONDS: Final = {"s": 1.0, "us": 1e-6}
 def main() -> None:
     """Draw it: a panel for each thing that there is more of, both axes logarithmic."""
     mpl.rcParams["svg.hashsalt"] = "wasup"  # the same picture of the same figures
+    results = json.loads(RESULTS.read_text())
     panels: dict[str, list[dict[str, Any]]] = {}
-    for row in json.loads(RESULTS.read_text())["scale"]["rows"]:
-        _count, _, over = row["what"].rpartition(", with ")[2].partition(" ")
-        panels.setdefault(over, []).append(row)
+    for row in results["scale"]["rows"] + results["growth"]["rows"]:
+        panels.setdefault(row["over"], []).append(row)
     figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 4.2), layout="constrained")
     for axis, (over, rows) in zip(axes, panels.items(), strict=True):
         for row in rows:

@@ -162,4 +162,5 @@ def _row(
         floor_is=f"with {least:,}",
         target=Target(bound="at most", ratio=most / least) if touched else _UNTOUCHED,
         curve=curve,
+        over=over,
     )

@@ -26,7 +26,7 @@ def _line(row: dict[str, Any]) -> str:
         row["what"],
         f"{_short(row['product']['median'])} {row['unit']}",
         f"{floor['is']}: {_short(floor['median'])} {row['unit']}",
-        f"{ratio['median']:.2g} ({ratio['min']:.2g} to {ratio['max']:.2g})",
+        f"{ratio['median']:.3g} ({ratio['min']:.3g} to {ratio['max']:.3g})",
         row["target"] or "",
         met,
     )
