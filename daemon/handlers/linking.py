@@ -7,7 +7,7 @@ from typing import TypeVar
 import trio
 
 from daemon.dispatch import Call
-from daemon.handlers.sessions import no_code
+from daemon.handlers.lifecycle import no_code
 from daemon.journal import now_ms
 from daemon.service import Service
 from protocol.errors import RpcError
