@@ -1,4 +1,4 @@
-"""session.*: sessions as they are stored: made, listed, changed, deleted. What they go through: `lifecycle`."""
+"""session.*: what is stored of them: made, listed, changed, deleted. What they go through: `lifecycle`."""
 
 import math
 import secrets
