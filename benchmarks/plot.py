@@ -25,7 +25,7 @@ def main() -> None:
         for row in rows:
             sizes = [int(size) for size in row["curve"]]
             costs = [cost * _SECONDS[row["unit"]] for cost in row["curve"].values()]
-            axis.plot(sizes, costs, marker="o", label=row["what"].rpartition(", with ")[0])
+            axis.plot(sizes, costs, marker="o", label=row["what"].partition(", with ")[0])
         axis.set(xscale="log", yscale="log", xlabel=over, ylabel="seconds")
         axis.legend(fontsize="x-small")
         axis.grid(visible=True, alpha=0.3)
