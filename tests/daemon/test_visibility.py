@@ -179,18 +179,19 @@ async def test_a_change_that_hides_it_is_told_to_those_who_see_it_still(daemon: 
         assert told == [None, "Open", "Other"]
 
 
+async def refused_late(self: Store, job: Any, write: Any = Store.write) -> Any:
+    """A write that does its job, and then finds the disk full."""
+
+    def undone(db: object) -> None:
+        job(db)
+        raise StoreFull
+
+    return await write(self, undone)
+
+
 async def test_a_change_that_the_disk_refuses_hides_it_from_nobody(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Store.write
-
-    async def refused_late(self: Store, job: Any) -> Any:
-        def undone(db: object) -> None:
-            job(db)
-            raise StoreFull
-
-        return await write(self, undone)
-
     async with daemon.as_user(OWNER) as owner, daemon.as_user(READER) as reader:
         await owner.call("session.create", name="Open", id="shop")
         lists = {"allowedUids": [OWNER]}
@@ -289,15 +290,6 @@ async def test_a_session_has_only_so_many_webhooks(daemon: Daemon, monkeypatch: 
 async def test_a_deletion_that_the_disk_refuses_shows_the_session_to_nobody(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = Store.write
-
-    async def refused_late(self: Store, job: Any) -> Any:
-        def undone(db: object) -> None:
-            job(db)
-            raise StoreFull
-
-        return await write(self, undone)
-
     async with (
         daemon.as_user(ADMIN) as admin,
         daemon.as_user(OWNER) as owner,
