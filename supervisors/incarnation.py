@@ -21,13 +21,13 @@ from supervisors.chrome import errors as chrome_errors
 from supervisors.chrome.cgroups import Delegation
 from supervisors.chrome.launch import Chrome
 from supervisors.chrome.locate import Browser
-from supervisors.chrome.tab import attach_tab, replace_tab
+from supervisors.chrome.tab import PreloadScript, attach_tab, replace_tab
 from supervisors.launches import Turn
 from supervisors.machine import Died
 from supervisors.page_life import PageLife
 from supervisors.session import Session
 from supervisors.settings import SupervisorSettings
-from supervisors.whatsapp.library import Library
+from supervisors.whatsapp.library import BINDING, Library
 from supervisors.whatsapp.page import WhatsAppPage
 from supervisors.whatsapp.pages import Pages
 
@@ -224,12 +224,12 @@ class Incarnation:
         return (await self._find_workplace()).settings
 
     async def _keep_pages(self, chrome: Chrome, workplace: Workplace) -> None:
-        tab = await attach_tab(chrome)
+        injection = workplace.library.injection(self._session.preferences.device_name)
+        tab = await attach_tab(chrome, PreloadScript(injection, BINDING))
         while True:
             self._page_life = PageLife(
                 self._session,
                 self._find_settings,
-                workplace.library,
                 workplace.pages,
                 tab,
                 loaded=self._loaded,

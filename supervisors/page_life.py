@@ -24,7 +24,6 @@ from supervisors.session import PairingCode, Session
 from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
 from supervisors.whatsapp import page as whatsapp
-from supervisors.whatsapp.library import Library
 from supervisors.whatsapp.needs import features_without
 from supervisors.whatsapp.page_pin import DEPRECATED_VERSION, PAGE_NOT_STORED, PagePin
 from supervisors.whatsapp.pages import PageNotStored, Pages
@@ -57,7 +56,6 @@ class PageLife:
         self,
         session: Session,
         find_settings: Callable[[], Awaitable[SupervisorSettings]],
-        library: Library,
         pages: Pages,
         tab: Tab,
         *,
@@ -70,15 +68,13 @@ class PageLife:
         self._loaded = loaded
         self._ran_out_of_memory = ran_out_of_memory
         self._pin = PagePin(tab, pages)
-        injection = library.injection(session.preferences.device_name)
-        self._page = whatsapp.WhatsAppPage(tab, injection, self._pin)
-        self._outbox = Outbox(session.id, session.journal, self._page)
-        self._inbox = Inbox(session, self._page)
+        self.page = whatsapp.WhatsAppPage(tab, self._pin)
+        self._outbox = Outbox(session.id, session.journal, self.page)
+        self._inbox = Inbox(session, self.page)
         self._scope = trio.CancelScope()
         self._home = ""
         self._reload = trio.Event()
         self._begun = trio.Event()
-        self._ready = False
         self._broken = False
         self._loop_to_end = False
         self._at_home = False
@@ -92,11 +88,6 @@ class PageLife:
         self._nursery: trio.Nursery | None = None
 
     # -- what may be asked of it
-
-    @property
-    def page(self) -> whatsapp.WhatsAppPage | None:
-        """The page, once its scripts are in place."""
-        return self._page if self._ready else None
 
     def reconnect(self) -> None:
         """Load the page again."""
@@ -112,7 +103,7 @@ class PageLife:
     def take_over(self) -> None:
         """Take the connection from whoever else uses this login."""
         self._was_connected = False  # that it opens then is no new loss
-        self._start(self._page.take_over)
+        self._start(self.page.take_over)
 
     def send_outgoing(self) -> None:
         """Say that messages may be waiting."""
@@ -154,9 +145,7 @@ class PageLife:
     async def _live(self) -> None:
         self._caught_up_s = await self._session.journal.caught_up_s()
         documents = self._tab.documents.held()
-        with self._tab.happenings() as happenings, self._page.news() as told, documents as held:
-            await self._page.prepare()
-            self._ready = True
+        with self._tab.happenings() as happenings, self.page.news() as told, documents as held:
             async with trio.open_nursery() as self._nursery:
                 for task in (self._inbox.run, self._outbox.run, self._navigate, self._probe):
                     self._nursery.start_soon(self._guard, task)
@@ -265,7 +254,7 @@ class PageLife:
         """Say why no document came: the page is stuck, or, if it answers, nothing came from the network."""
         try:
             await self._tab.stop_loading()  # until then nothing is answered
-            await self._page.probe(timeout_s)
+            await self.page.probe(timeout_s)
         except (chrome_errors.CallTimeout, chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
             self._tell_broken(machine.PAGE_HUNG, silence, Level.PAGE)
         else:
@@ -282,7 +271,7 @@ class PageLife:
                 continue
             try:
                 await self._pin.follow(liveness.probe_timeout)
-                self._take_vitals(await self._page.probe(liveness.probe_timeout))
+                self._take_vitals(await self.page.probe(liveness.probe_timeout))
             except (chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
                 continue  # it navigates: the next probe asks the new document
             except chrome_errors.CallTimeout as error:
@@ -319,7 +308,7 @@ class PageLife:
         try:
             with contextlib.suppress(chrome_errors.ContextDestroyed):
                 await self._tab.terminate_execution()
-                await self._page.probe(timeout_s)
+                await self.page.probe(timeout_s)
         except chrome_errors.TargetCrashed:  # nobody was told: that it is broken was known
             self._broken = False
             cause = "OUT_OF_MEMORY" if self._ran_out_of_memory() else "PAGE_CRASHED"
@@ -403,7 +392,7 @@ class PageLife:
         """Have an idle page show codes again, and ask again until it does; nothing is lost by asking."""
         while True:
             with contextlib.suppress(chrome_errors.CallTimeout):
-                if await self._page.refresh_qr() is None:
+                if await self.page.refresh_qr() is None:
                     return
             _log.warning("qr_refresh_failed", session_id=self._session.id)
             await trio.sleep(REFRESH_AGAIN_S)
@@ -475,7 +464,7 @@ class PageLife:
         else:
             since_s = max(linked_s, min(known_s, began_s) - CATCH_UP_MARGIN_S)
         try:
-            answer = await self._page.catch_up(since_s)
+            answer = await self.page.catch_up(since_s)
         except chrome_errors.CallTimeout:
             _log.warning("catch_up_failed", session_id=self._session.id, error="CallTimeout")
             return

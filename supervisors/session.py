@@ -69,7 +69,7 @@ class Life(Protocol):
 
     @property
     def page(self) -> WhatsAppPage | None:
-        """The page, once it was asked to load."""
+        """The page, once the browser has one."""
 
     async def run(self) -> machine.Died:
         """Live; return the cause when all that belonged to the life is gone. Cancelled: the same, raised."""

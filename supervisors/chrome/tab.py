@@ -62,18 +62,37 @@ class Crashed:
     code: int
 
 
+@frozen
+class PreloadScript:
+    """What runs in every document, in frames too, before the page's own scripts.
+
+    Args:
+        source: the JavaScript.
+        binding: the name of a function that every document has, which takes one string: see `binding_calls`.
+    """
+
+    source: str
+    binding: str
+
+
 class Tab:
     """An attached page. Every method may raise what `devtools.Connection.call` does."""
 
     def __init__(
-        self, connection: Connection, target_id: str, session_id: str, proxy: Proxy | None = None
+        self,
+        connection: Connection,
+        target_id: str,
+        session_id: str,
+        *,
+        proxy: Proxy | None = None,
+        preload: PreloadScript | None = None,
     ) -> None:
         self.connection = connection
+        self.preload = preload
         self._proxy = proxy  # one that wants credentials
         self.target_id = target_id
         self.session_id = session_id
         self.documents = Documents(connection, target_id, session_id)
-        self._reporting = False
         self._console_entries = 0
 
     async def call(
@@ -82,32 +101,31 @@ class Tab:
         """Call any DevTools method in the page's session."""
         return await self.connection.call(method, params, session_id=self.session_id, timeout_s=timeout_s)
 
-    async def add_script(self, source: str, *, binding: str | None = None) -> None:
-        """Have a script run in every document from now on, in frames too, before the page's own scripts.
+    async def prepare(self, override: Mapping[str, Any] | None) -> None:
+        """Have the page tell what befalls it, call itself what `override` says, and run what is preloaded.
 
-        With a function `binding` there, as of `add_binding`.
+        All is asked at once, and has its answers before any navigation: one that overtakes them loses them.
+        No deadline.
         """
-        calls = [] if binding is None else self._binding_calls(binding)
-        await self._call_all(*calls, ("Page.addScriptToEvaluateOnNewDocument", {"source": source}))
-
-    async def add_binding(self, name: str) -> None:
-        """Give every document, the present one included, a function `name` that takes one string."""
-        await self._call_all(*self._binding_calls(name))
-
-    async def _call_all(self, *calls: Call) -> None:
-        await self.connection.call_all(*calls, session_id=self.session_id, timeout_s=EVALUATE_TIMEOUT_S)
-
-    def _binding_calls(self, name: str) -> list[Call]:
-        calls: list[Call] = []
-        if not self._reporting:
-            self._reporting = True
-            # Without it a binding is lost when a navigation changes renderers. With it Chrome keeps alive all
-            # that the page logs to its console, which would grow for as long as the session lives.
+        calls: list[Call] = [
+            ("Inspector.enable", None),
+            ("Page.enable", None),
+            ("Page.setLifecycleEventsEnabled", {"enabled": True}),
+        ]
+        if override is not None:
+            calls.append(("Emulation.setUserAgentOverride", dict(override)))
+        if self.preload is not None:
+            # Without Runtime a binding is lost when a navigation changes renderers. With it Chrome keeps
+            # alive all that the page logs to its console, which would grow for as long as the session lives.
             self.connection.subscribe(
                 self._count_console, "Runtime.consoleAPICalled", session_id=self.session_id
             )
-            calls.append(("Runtime.enable", None))
-        return [*calls, ("Runtime.addBinding", {"name": name})]
+            calls += [
+                ("Runtime.enable", None),
+                ("Runtime.addBinding", {"name": self.preload.binding}),
+                ("Page.addScriptToEvaluateOnNewDocument", {"source": self.preload.source}),
+            ]
+        await self.connection.call_all(*calls, session_id=self.session_id, timeout_s=math.inf)
 
     def _count_console(self, _event: Event) -> None:
         self._console_entries += 1
@@ -120,7 +138,7 @@ class Tab:
         """Collect, while the block lasts, the strings that the page gives to a binding.
 
         Args:
-            name: of a binding that `add_binding` made.
+            name: of a binding.
             events_max: how many may wait; one more ends the stream with EventsOverflowed.
             most_characters: how much they may hold together, likewise; None: any size.
         """
@@ -265,7 +283,9 @@ class Tab:
         await self.connection.call("Target.closeTarget", {"targetId": self.target_id}, timeout_s=timeout_s)
 
 
-async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> Tab:
+async def attach_tab(
+    chrome: Chrome, preload: PreloadScript | None = None, *, timeout_s: float = ATTACH_TIMEOUT_S
+) -> Tab:
     """Prepare the browser, and attach to its page, or its first one, the empty one that it starts with.
 
     The page and all its workers say what `Chrome.user_agent_override` has them say. Dialogs are answered (a
@@ -273,6 +293,7 @@ async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> 
 
     Args:
         chrome: the browser.
+        preload: what its documents run first, from the next one on.
         timeout_s: seconds for all of it.
 
     Raises:
@@ -289,7 +310,7 @@ async def attach_tab(chrome: Chrome, *, timeout_s: float = ATTACH_TIMEOUT_S) -> 
             ("Target.getTargets", None),
             timeout_s=math.inf,
         )
-        return await _attach(chrome, chrome.target_id or await _first_page(connection, found))
+        return await _attach(chrome, chrome.target_id or await _first_page(connection, found), preload)
     raise CallTimeout("Target.attachToTarget", timeout_s)
 
 
@@ -303,34 +324,26 @@ async def replace_tab(chrome: Chrome, old: Tab, *, timeout_s: float = ATTACH_TIM
         reply = await chrome.connection.call(
             "Target.createTarget", {"url": "about:blank"}, timeout_s=math.inf
         )
-        tab = await _attach(chrome, reply["targetId"])
+        tab = await _attach(chrome, reply["targetId"], old.preload)
         with contextlib.suppress(DevToolsError):  # it is closed already
             await old.close(timeout_s=math.inf)
         return tab
     raise CallTimeout("Target.createTarget", timeout_s)
 
 
-async def _attach(chrome: Chrome, target_id: str) -> Tab:
-    connection, override = chrome.connection, chrome.user_agent_override
+async def _attach(chrome: Chrome, target_id: str, preload: PreloadScript | None) -> Tab:
+    connection = chrome.connection
     reply = await connection.call(
         "Target.attachToTarget", {"targetId": target_id, "flatten": True}, timeout_s=math.inf
     )
     proxy = chrome.proxy if chrome.proxy is not None and chrome.proxy.user is not None else None
-    tab = Tab(connection, target_id, reply["sessionId"], proxy)
+    tab = Tab(connection, target_id, reply["sessionId"], proxy=proxy, preload=preload)
     connection.subscribe(
         lambda event: _answer_dialog(connection, event),
         "Page.javascriptDialogOpening",
         session_id=tab.session_id,
     )
-    # All at once, and its answers before any navigation: one that overtakes them loses them.
-    calls: list[Call] = [
-        ("Inspector.enable", None),
-        ("Page.enable", None),
-        ("Page.setLifecycleEventsEnabled", {"enabled": True}),
-    ]
-    if override is not None:
-        calls.append(("Emulation.setUserAgentOverride", dict(override)))
-    await connection.call_all(*calls, session_id=tab.session_id, timeout_s=math.inf)
+    await tab.prepare(chrome.user_agent_override)
     if proxy is not None:
         await tab.documents.authenticate(proxy)
     return tab

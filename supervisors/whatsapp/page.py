@@ -183,16 +183,14 @@ def type_of(message: news.PageMessage) -> str | None:
 
 
 class WhatsAppPage:
-    """The page, once its scripts are in place; `tab` must outlive it. `pin` says which version it has."""
+    """The page of `tab`, which must outlive it; the library is what the tab preloads.
 
-    def __init__(self, tab: Tab, injection: str, pin: PagePin) -> None:
+    `pin` says which version it has.
+    """
+
+    def __init__(self, tab: Tab, pin: PagePin) -> None:
         self.pin = pin
         self._tab = tab
-        self._injection = injection
-
-    async def prepare(self) -> None:
-        """Put the scripts in place, for every document from the next one on."""
-        await self._tab.add_script(self._injection, binding=BINDING)
 
     @contextlib.contextmanager
     def news(self) -> Iterator[AsyncIterator[news.News]]:

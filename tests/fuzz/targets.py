@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, MutableMapping
 from tempfile import TemporaryDirectory
 from traceback import format_exception
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any, Final, get_args
 from unittest import mock
 
@@ -298,13 +298,11 @@ async def _page(inputs: int, seed: int, progress: Progress) -> None:
             page = life._page_life = PageLife(
                 session,
                 find_settings,
-                SimpleNamespace(injection=lambda _name: ""),  # type: ignore[arg-type]  # all that is used of it
                 daemon.service.fleet.pages,
                 HostileTab(values),  # type: ignore[arg-type]  # all that is used of a tab
                 loaded=trio.Event(),
                 ran_out_of_memory=lambda: False,
             )
-            page._ready = True
             linked, session.life = session.life, life
             for number in range(20):
                 await ask("message.send", sessionId="shop", to=f"+491511234{number:04}", text="Hello")
@@ -408,7 +406,7 @@ async def daemon_of_fuzz(values: Values) -> AsyncIterator[FuzzedDaemon]:
     daemon = FuzzedDaemon()
 
     class HostileLife(LinkedLife):
-        page = WhatsAppPage(HostileTab(values), "", None)  # type: ignore[assignment, arg-type]
+        page = WhatsAppPage(HostileTab(values), None)  # type: ignore[assignment, arg-type]
 
         def reconnect(self) -> None:
             self.link()

@@ -78,16 +78,16 @@ THREE = base64.b64encode(b"abc").decode()
     ],
 )
 async def test_a_file_of_no_use_is_an_error_and_no_endless_loop(answers: tuple[Any, ...]) -> None:
-    page = WhatsAppPage(_Tab(*answers), "", None)  # type: ignore[arg-type]  # all that is used of a tab
+    page = WhatsAppPage(_Tab(*answers), None)  # type: ignore[arg-type]  # all that is used of a tab
     with pytest.raises(RpcError) as refusal, trio.fail_after(20):
         await page.download("key", 100)
     assert refusal.value.code == "PAGE_ERROR"
 
 
 async def test_a_file_is_taken_as_the_page_said_it_is() -> None:
-    page = WhatsAppPage(_Tab(OPENED, THREE), "", None)  # type: ignore[arg-type]  # all that is used of a tab
+    page = WhatsAppPage(_Tab(OPENED, THREE), None)  # type: ignore[arg-type]  # all that is used of a tab
     assert await page.download("key", 100) == ("image/png", b"abc")
-    large = WhatsAppPage(_Tab({"bytes": 101, "mimetype": ""}), "", None)  # type: ignore[arg-type]
+    large = WhatsAppPage(_Tab({"bytes": 101, "mimetype": ""}), None)  # type: ignore[arg-type]
     with pytest.raises(RpcError) as refusal:
         await large.download("key", 100)
     assert refusal.value.code == "MEDIA_TOO_LARGE"

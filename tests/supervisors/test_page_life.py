@@ -36,7 +36,6 @@ class LoopingTab:
 
 def page_life(session: Any, tab: Any, directory: Path, out_of_memory: bool = False) -> PageLife:
     """The life of a tab's page, which finds no settings."""
-    library: Any = SimpleNamespace(injection=lambda _name: "")
 
     async def find_settings() -> SupervisorSettings:
         raise AssertionError
@@ -44,7 +43,6 @@ def page_life(session: Any, tab: Any, directory: Path, out_of_memory: bool = Fal
     return PageLife(
         session,
         find_settings,
-        library,
         Pages(directory),
         tab,
         loaded=trio.Event(),
@@ -121,7 +119,7 @@ async def test_since_when_messages_may_be_missing(
     )
     page = page_life(session, SimpleNamespace(), tmp_path)
     page._caught_up_s = known_s
-    monkeypatch.setattr(page._page, "catch_up", catch_up)
+    monkeypatch.setattr(page.page, "catch_up", catch_up)
     monkeypatch.setattr("supervisors.page_life.time.time", lambda: now_s)
     await page._catch_up()
     assert (asked, marks, page._caught_up_s) == ([since_s], [mark_s], mark_s)

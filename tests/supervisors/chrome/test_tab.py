@@ -21,7 +21,7 @@ from supervisors.chrome.errors import (
     TargetCrashed,
     TargetDetached,
 )
-from supervisors.chrome.tab import Crashed, Navigated, Tab, attach_tab
+from supervisors.chrome.tab import Crashed, Navigated, PreloadScript, Tab, attach_tab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,10 +40,13 @@ async def chrome(browser: Browser, opener: Opener) -> AsyncIterator[StartedChrom
         yield chrome
 
 
+PRELOAD = PreloadScript("if (window === top) window.early = 1", "tell")
+
+
 @pytest.fixture
 async def tab(chrome: StartedChrome, site: Site) -> AsyncIterator[Tab]:
     with trio.fail_after(60):
-        tab = await attach_tab(chrome)
+        tab = await attach_tab(chrome, PRELOAD)
         await tab.navigate(site.url())
         yield tab
 
@@ -118,7 +121,6 @@ async def test_what_waits_on_a_page_that_navigates_fails_at_once(tab: Tab, site:
 async def test_a_crash_fails_what_waits_and_a_navigation_revives(
     chrome: StartedChrome, tab: Tab, site: Site
 ) -> None:
-    await tab.add_binding("tell")
     with tab.happenings() as happenings:
         with pytest.RaisesGroup(TargetCrashed), trio.fail_after(5):
             async with trio.open_nursery() as nursery:
@@ -149,9 +151,7 @@ async def test_dialogs_do_not_block(tab: Tab) -> None:
 
 
 async def test_a_binding_tells_and_survives_navigation(tab: Tab, site: Site) -> None:
-    await tab.add_script("if (window === top) window.early = 1")
-    await tab.add_binding("tell")
-    await tab.add_binding("other")
+    await tab.call("Runtime.addBinding", {"name": "other"})
     with tab.binding_calls("tell") as calls:
         await tab.evaluate("other('no'), tell('one \\ud800')")
         await tab.navigate(site.url("/?2"))
@@ -160,7 +160,6 @@ async def test_a_binding_tells_and_survives_navigation(tab: Tab, site: Site) -> 
 
 
 async def test_a_reader_that_is_too_slow_is_told(tab: Tab) -> None:
-    await tab.add_binding("tell")
     with tab.binding_calls("tell", events_max=2) as calls:
         await tab.evaluate("tell('1'), tell('2'), tell('3')")
         assert [await anext(calls), await anext(calls)] == ["1", "2"]

@@ -41,7 +41,7 @@ def _refusal(code: str) -> dict[str, Any]:
     ],
 )
 async def test_what_is_known_of_it(answer: Any, once: bool, code: str) -> None:
-    page = WhatsAppPage(cast("Tab", _Tab(answer)), "", cast("PagePin", None))
+    page = WhatsAppPage(cast("Tab", _Tab(answer)), cast("PagePin", None))
     with pytest.raises(RpcError) as refusal:
         await page.ask("act", {}, once=once)
     assert refusal.value.code == code
