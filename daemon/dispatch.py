@@ -14,8 +14,9 @@ import structlog
 from daemon.access import ROLES, Peer, allows
 from protocol.errors import RpcError
 from protocol.jsonrpc import Id, Notification, Request, encode_batch
-from protocol.methods import METHODS, Method, decode_params, find_method
+from protocol.methods import METHODS, Method, find_method
 from protocol.models import Role
+from protocol.params import decode
 
 if TYPE_CHECKING:
     import trio
@@ -163,7 +164,7 @@ def routes(handlers: Handlers) -> Routes:
             if name in _OPEN_TO_ALL
             else frozenset(role for role in ROLES if allows(role, METHODS[name].role)),
             noted=name in _NOTED,
-            decode=partial(decode_params, METHODS[name]),
+            decode=partial(decode, METHODS[name].params),
         )
         for name, handler in handlers.items()
     }

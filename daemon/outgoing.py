@@ -189,11 +189,13 @@ class Outgoing:
 
     def _gathered(self) -> bytes:
         """Take the first line, and with it as many of the following as are worth joining."""
+        if self._bytes <= _JOINED_BYTES:
+            data = b"".join(self._lines)
+            self._lines.clear()
+            self._bytes = 0
+            return data
         first = self._lines.popleft()
         size = len(first)
-        if not self._lines or size + len(self._lines[0]) > _JOINED_BYTES:
-            self._bytes -= size
-            return first
         taken = [first]
         while self._lines and size + len(self._lines[0]) <= _JOINED_BYTES:
             taken.append(self._lines.popleft())

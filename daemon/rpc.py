@@ -179,7 +179,11 @@ class Connection:
                 for incoming in decoder.feed(bytes(data)):
                     if type(incoming) is Request:  # the usual, and in no coroutine of its own
                         now = time.perf_counter()
-                        if self._must_wait(now):
+                        if (
+                            now >= self._turn_ends
+                            or self._outgoing.crowded
+                            or len(self._under_way) >= self._limits.max_in_flight
+                        ):
                             await self._room()
                             now = time.perf_counter()
                         self._begin(incoming, self._send, now)
@@ -216,9 +220,8 @@ class Connection:
 
     def _begin(self, request: Request | Notification, answer: Answer, began: float) -> None:
         """Carry a request out: at once, or as a task if its handler is a coroutine."""
-        request_id = request.id if type(request) is Request else None
         try:
-            call = Call(self, self.peer, request_id)
+            call = Call(self, self.peer, request.id if type(request) is Request else None)
             result = dispatch(self._routes, request, call, refusing=self._refusing())
             if type(result) is CoroutineType:
                 scope = trio.CancelScope()
@@ -290,14 +293,6 @@ class Connection:
             code = refusal(error, "notifications_failed", self.peer.uid).code
             _log.warning("subscription_ended", code=code, pid=self.peer.pid, uid=self.peer.uid)
             self._reading.cancel()
-
-    def _must_wait(self, now: float) -> bool:
-        """Whether the next request has to wait for `_room`."""
-        return (
-            now >= self._turn_ends
-            or self._outgoing.crowded
-            or len(self._under_way) >= self._limits.max_in_flight
-        )
 
     async def _room(self) -> None:
         """Wait until less is under way than may be, what was answered is read, and others had their turn."""

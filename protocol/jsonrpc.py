@@ -19,12 +19,13 @@ Id: TypeAlias = str | int | float | None
 """What a request is told from others by; the specification allows null and fractions, and advises against."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A request that wants an answer; `params` is the JSON of an object, `{}` where none was given."""
 
+    jsonrpc: Literal["2.0"]
     id: Id
     method: str
-    params: Raw
+    params: Raw = Raw(b"{}")
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -57,6 +58,8 @@ Incoming: TypeAlias = Request | Notification | Batch | Invalid | TooLong
 
 
 class _Envelope(msgspec.Struct):
+    """What is or is not a request."""
+
     jsonrpc: Literal["2.0"]
     method: str
     params: Raw = Raw(b"{}")
@@ -81,6 +84,7 @@ class _TooManyItemsError(Exception):
     """Ends the counting."""
 
 
+_request = msgspec.json.Decoder(Request)
 _envelope = msgspec.json.Decoder(_Envelope)
 _identified = msgspec.json.Decoder(_Identified)
 _raw = msgspec.json.Decoder(Raw)
@@ -195,7 +199,7 @@ def _decode_line(line: bytes) -> Incoming:
     try:
         if not line.isascii():
             line.decode()  # Raw leaves strings unread, so their UTF-8 is checked here
-        return _decode_batch(line) if line.startswith(b"[") else _decode_one(line)
+        return _decode_batch(line) if line[0] == _LIST else _decode_one(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Invalid(None, RpcError("PARSE_ERROR", problem=str(error)))
 
@@ -231,6 +235,14 @@ def _beyond_limit(line: bytes) -> bool:
 def _decode_one(raw: bytes | Raw) -> Request | Notification | Invalid:
     """Raise DecodeError (but not ValidationError) or RecursionError where `raw` is not JSON."""
     try:
+        request = _request.decode(raw)  # the usual
+    except msgspec.ValidationError:
+        return _decode_other(raw)
+    return request if memoryview(request.params)[0] == _OBJECT else _decode_other(raw)
+
+
+def _decode_other(raw: bytes | Raw) -> Notification | Invalid:
+    try:
         envelope = _envelope.decode(raw)
     except msgspec.ValidationError as error:
         _raw.decode(raw)  # the rest was not looked at: not JSON goes before not a request
@@ -244,9 +256,7 @@ def _decode_one(raw: bytes | Raw) -> Request | Notification | Invalid:
         return Invalid(
             None if id_ is UNSET else id_, RpcError("INVALID_REQUEST", problem="params is not an object")
         )
-    if id_ is UNSET:
-        return Notification(envelope.method, params)
-    return Request(id_, envelope.method, params)
+    return Notification(envelope.method, params)
 
 
 def _positional() -> RpcError:
