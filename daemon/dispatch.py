@@ -44,8 +44,11 @@ class Client(Protocol):
     async def notify(self, *lines: bytes) -> None:
         """Send notifications, as encoded lines, in order; waits while much is queued."""
 
-    def tell(self, lines: bytes) -> bool:
-        """Send notifications, as encoded lines, at once; False, and none is sent, where much is queued."""
+    def tell(self, subscription: int, lines: bytes) -> bool:
+        """Send notifications of a subscription, as encoded lines, at once.
+
+        False, and nothing is sent, where it has ended, or much is queued before them.
+        """
 
     def open_subscription(self) -> "tuple[int, trio.CancelScope]":
         """Number a subscription; whatever sends its notifications runs in the scope."""

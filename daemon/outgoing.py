@@ -119,13 +119,19 @@ class Outgoing:
             return
         self._write(self._fd, self._gathered())
 
-    def tell(self, data: bytes) -> None:
-        """Send lines now, behind what is queued, as far as the socket takes them; then the writer goes on."""
-        if self._fd is None or self._lines or self._sending or self.lost:
+    def tell(self, data: bytes) -> bool:
+        """Send lines now, behind what is queued, as far as the socket takes them; then the writer goes on.
+
+        False, and nothing is sent, where much is queued before them.
+        """
+        if not self._lines and not self._sending and self._fd is not None and not self.lost:
+            self._write(self._fd, data)
+        elif self.has_room(len(data)):
             self.put(data)
             self.flush()
         else:
-            self._write(self._fd, data)
+            return False
+        return True
 
     def _write(self, fd: int, data: bytes) -> None:
         try:
@@ -135,9 +141,8 @@ class Outgoing:
         except OSError:
             self.lose(None)
             return
-        if sent:
-            self._last_progress = trio.current_time()
         if sent < len(data):
+            self._last_progress = trio.current_time()  # until now nothing waited for the client
             self._lines.appendleft(data[sent:])
             self._bytes += len(data) - sent
             self.wake()

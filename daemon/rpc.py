@@ -101,16 +101,12 @@ class Connection:
             self._outgoing.put(line)
         self._outgoing.flush()
 
-    def tell(self, lines: bytes) -> bool:
-        """Send notifications, as encoded lines, now: as far as the socket takes them, and then the rest.
+    def tell(self, subscription: int, lines: bytes) -> bool:
+        """Send notifications of a subscription, as encoded lines, as far as the socket takes them, now.
 
-        False, and nothing is sent, where much is queued before them.
+        False, and nothing is sent, where it has ended, or much is queued before them.
         """
-        if not self._outgoing.has_room(len(lines)):
-            return False
-        if lines:
-            self._outgoing.tell(lines)
-        return True
+        return subscription in self._subscriptions and self._outgoing.tell(lines)
 
     def open_subscription(self) -> tuple[int, trio.CancelScope]:
         """Number a subscription; its pump runs in the scope, which is cancelled when it is to end.

@@ -6,7 +6,7 @@ from typing import Final
 
 import trio
 
-from daemon.access import Peer, allows
+from daemon.access import Peer
 from daemon.dispatch import Call, Client, Reply
 from daemon.service import Service
 from daemon.store import Event, Subscription
@@ -41,14 +41,15 @@ async def _push(
     """
 
     def push(events: Sequence[Event]) -> bool:
-        if scope.cancel_called or not allows(client.peer.role, "reader"):
+        if client.peer.role is None:
             return False
-        return client.tell(_joined(number, tuple(_seen(service, client.peer, events))))
+        seen = events if service.visibility.hides_nothing else _seen(service, client.peer, events)
+        return not seen or client.tell(number, _joined(number, tuple(seen)))
 
     with scope, subscription:
         subscription.push = push
         async for events in subscription:
-            if not allows(client.peer.role, "reader"):
+            if client.peer.role is None:  # any other may read
                 return
             await client.notify(*_lines(number, _seen(service, client.peer, events)))
 

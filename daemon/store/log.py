@@ -136,10 +136,8 @@ class EventLog:
             for each in waiting:
                 each.wake()
             return
-        for each in waiting[:_PUSHED_SUBSCRIPTIONS]:
-            each.take_at_once(found.events)
-        for each in waiting[_PUSHED_SUBSCRIPTIONS:]:
-            each.notice(found.events)
+        for place, each in enumerate(waiting):
+            each.notice(found.events, may_push=place < _PUSHED_SUBSCRIPTIONS)
 
     async def list(
         self,
@@ -278,19 +276,14 @@ class Subscription:
                 return wanted
         return []
 
-    def take_at_once(self, events: Sequence[Event]) -> None:
+    def notice(self, events: Sequence[Event], *, may_push: bool) -> None:
         """These were committed while nothing was left to take: push them, or have the iteration go on."""
+        if self._news.is_set():
+            return
         wanted = self._new_of(events)
-        if self._news.is_set() or (wanted and (self.push is None or not self.push(wanted))):
+        if wanted and not (may_push and self.push is not None and self.push(wanted)):
             self._news.set()
         else:
-            self.cursor = max(self.cursor, events[-1].seq)
-
-    def notice(self, events: Sequence[Event]) -> None:
-        """These were committed while nothing was left to take: have the iteration go on if any is wanted."""
-        if self._new_of(events):
-            self._news.set()
-        elif not self._news.is_set():
             self.cursor = max(self.cursor, events[-1].seq)
 
     def wake(self) -> None:
