@@ -1,42 +1,54 @@
 """What a session takes of the machine: its browser, as its control group or psutil sees it, and the disk."""
 
 import contextlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import trio
 
 from protocol.models import DiskFigures, ProcessFigures
 from protocol.times import rfc3339
-from supervisors.chrome import cgroups
+from supervisors.chrome import cgroups, processes
 from supervisors.chrome.usage import disk_use
-
-if TYPE_CHECKING:
-    import psutil
 
 _COUNTED_FOR_S = 60.0
 
 
-async def of_tree(pid: int) -> ProcessFigures | None:
-    """Return the figures of a process and its descendants, None when it is gone; reads /proc in a thread."""
-    return await trio.to_thread.run_sync(_measure, pid)
+async def of_browsers(pids: Sequence[int]) -> dict[int, ProcessFigures]:
+    """Return the figures of browsers with all their processes, by their main pids; of those that are there.
+
+    Reads /proc in a thread: one look at the process table for all, and then some milliseconds each.
+    """
+    return await trio.to_thread.run_sync(_measure, pids, abandon_on_cancel=True) if pids else {}
 
 
-def _measure(pid: int) -> ProcessFigures | None:
+def _measure(pids: Sequence[int]) -> dict[int, ProcessFigures]:
+    groups = {pid: cgroups.of_process(pid) for pid in pids}
+    alone = [pid for pid, group in groups.items() if group is None]
+    trees = processes.trees(processes.table() if alone else (), alone)
+    found = {}
+    for pid, group in groups.items():
+        members = [each.pid for each in trees[pid]] if group is None else group.pids()
+        figures = _sum(pid, members, group)
+        if figures is not None:
+            found[pid] = figures
+    return found
+
+
+def _sum(pid: int, members: Iterable[int], group: cgroups.Cgroup | None) -> ProcessFigures | None:
     import psutil  # not before somebody asks
 
     try:
-        leader = psutil.Process(pid)
-        started_at = leader.create_time()
-        group = cgroups.of_process(pid)
-        tree = _members(group) if group else [leader, *leader.children(recursive=True)]
+        started_at = psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         return None
     count, rss, pss, cpu_s = 0, 0, 0, 0.0
-    for process in tree:
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied), process.oneshot():
-            times = process.cpu_times()
-            memory = process.memory_full_info()
+    for member in members:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process = psutil.Process(member)
+            with process.oneshot():
+                times = process.cpu_times()
+                memory = process.memory_full_info()
             count += 1
             rss += memory.rss
             pss += memory.pss
@@ -51,16 +63,6 @@ def _measure(pid: int) -> ProcessFigures | None:
         cpu_seconds=round(cpu_s if spent_s is None else spent_s, 2),
         memory_bytes=group.memory_bytes() if group else None,
     )
-
-
-def _members(group: cgroups.Cgroup) -> "list[psutil.Process]":
-    import psutil
-
-    found = []
-    for pid in group.pids():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found.append(psutil.Process(pid))
-    return found
 
 
 class Disk:

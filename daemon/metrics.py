@@ -56,12 +56,9 @@ async def text(service: Service, peer: Peer | None) -> str:
         return rows, messages.count(db), webhooks.read(db, hooks, now_ms())
 
     rows, stored, behind = await service.store.read(query)
-    processes: dict[str, ProcessFigures] = {}
-    for session in service.seen_by(peer):
-        if session.life is not None and session.life.pid is not None:
-            found = await figures.of_tree(session.life.pid)
-            if found is not None:
-                processes[session.id] = found
+    pids = {each.id: each.life.pid for each in service.seen_by(peer) if each.life and each.life.pid}
+    found = await figures.of_browsers([*pids.values()])
+    processes = {session_id: found[pid] for session_id, pid in pids.items() if pid in found}
     size, free = await trio.to_thread.run_sync(service.store.sizes)
     registry = CollectorRegistry(auto_describe=False)
     for metrics in (

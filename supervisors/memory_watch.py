@@ -12,7 +12,7 @@ import trio
 
 from protocol.errors import RpcError
 from supervisors import memory
-from supervisors.session import Session
+from supervisors.session import Life, Session
 from supervisors.settings import SupervisorSettings
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ SHARE: Final = 0.9
 
 
 class MemoryWatch:
-    """Measures browsers, one after the other; what it finds goes to `sizes`."""
+    """Measures browsers; what it finds goes to `sizes`."""
 
     def __init__(self, settings: SupervisorSettings, sizes: memory.Sizes) -> None:
         self._most = settings.browser.memory_limit
@@ -56,8 +56,12 @@ class MemoryWatch:
             known = {session.id for session in sessions}
             self._over = {id_: since for id_, since in self._over.items() if id_ in known}
             self._restarted = {id_: at for id_, at in self._restarted.items() if id_ in known}
-            for session in connected:
-                await self._look_at(session)
+            lives = [(each, each.life, each.life.pid) for each in connected if each.life is not None]
+            sizes = await memory.measure([pid for _, _, pid in lives if pid is not None])
+            for session, life, pid in lives:
+                size = None if pid is None else sizes.get(pid)
+                if size is not None and session.life is life:
+                    await self._judge(session, life, size)
 
     async def _hold(self, sessions: Iterable[Session]) -> None:
         """End the browsers that are beyond the limit, whatever they are at."""
@@ -69,13 +73,7 @@ class MemoryWatch:
                 _log.warning("memory_limit_exceeded", session_id=session.id, bytes=size)
                 life.end(MEMORY_LIMIT, f"it took {size >> 20} MiB, more than [browser] memory_limit")
 
-    async def _look_at(self, session: Session) -> None:
-        life = session.life
-        if life is None or life.pid is None:
-            return
-        size = await memory.measure(life.pid)
-        if size is None or session.life is not life:
-            return
+    async def _judge(self, session: Session, life: Life, size: int) -> None:
         self._sizes.note(size)
         if not self._limit or size < self._limit:
             self._over.pop(session.id, None)

@@ -3,6 +3,7 @@
 import math
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
@@ -107,9 +108,7 @@ async def list_(service: Service, call: Call, params: SessionListParams) -> Sess
             hidden=hidden,
         )
     )
-    # One that is being made or deleted just now has no supervisor.
-    known = [await _record(service, row) for row in rows if service.fleet.get(row.id) is not None]
-    return SessionListResult(sessions=tuple(known), total=total)
+    return SessionListResult(sessions=tuple(await _records(service, rows)), total=total)
 
 
 async def get(service: Service, _call: Call, params: SessionParams) -> Session:
@@ -272,17 +271,32 @@ async def _get(service: Service, session_id: str) -> Session:
 
 
 async def _record(service: Service, row: SessionRow, disk: DiskFigures | None = None) -> Session:
-    """Return a stored session as clients see it: what its supervisor knows is newer."""
-    session = service.fleet.get(row.id)
-    if session is None:
+    records = await _records(service, [row], disk)
+    if not records:
         raise RpcError("SESSION_NOT_FOUND", sessionId=row.id)
-    if session.told.status == row.status:
-        row = attrs.evolve(row, reason=session.told.reason)  # some reasons come and go without a transition
-    process = None
-    ledger = restarts(session)
-    if session.life is not None and session.life.pid is not None:
-        process = await figures.of_tree(session.life.pid)
-    return session_record(row, ledger, process, disk)
+    return records[0]
+
+
+async def _records(
+    service: Service, rows: Sequence[SessionRow], disk: DiskFigures | None = None
+) -> list[Session]:
+    """Return stored sessions as clients see them: what their supervisors know is newer.
+
+    One that is being made or deleted just now has no supervisor, and is left out.
+    """
+    running = [service.fleet.get(row.id) for row in rows]
+    pids = {each.id: each.life.pid for each in running if each and each.life and each.life.pid}
+    processes = await figures.of_browsers([*pids.values()])
+    found = []
+    for row in rows:
+        session = service.fleet.get(row.id)
+        if session is None:
+            continue
+        if session.told.status == row.status:  # some reasons come and go without a transition
+            row = attrs.evolve(row, reason=session.told.reason)
+        process = processes.get(pids.get(row.id, 0))
+        found.append(session_record(row, restarts(session), process, disk))
+    return found
 
 
 def restarts(session: supervised.Session) -> Restarts:

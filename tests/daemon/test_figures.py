@@ -18,15 +18,13 @@ async def test_a_control_group_counts_what_its_tree_does_not_show(
     (tmp_path / "cpu.stat").write_text("usage_usec 1500000\nuser_usec 1\n")
     (tmp_path / "memory.current").write_text("123456\n")
     monkeypatch.setattr(cgroups, "of_process", lambda _pid: group)
-    found = await figures.of_tree(os.getpid())
-    assert found is not None
+    found = (await figures.of_browsers([os.getpid()]))[os.getpid()]
     assert (found.processes, found.cpu_seconds, found.memory_bytes) == (2, 1.5, 123456)
 
 
 async def test_without_one_the_tree_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "of_process", lambda _pid: None)
-    found = await figures.of_tree(os.getpid())
-    assert found is not None
-    assert found.memory_bytes is None
-    assert found.cpu_seconds is not None
-    assert await figures.of_tree(2**22 + 1) is None
+    found = await figures.of_browsers([os.getpid(), 2**22 + 1])
+    assert found.keys() == {os.getpid()}
+    assert found[os.getpid()].memory_bytes is None
+    assert found[os.getpid()].cpu_seconds is not None

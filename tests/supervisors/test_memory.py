@@ -35,8 +35,9 @@ def test_the_tightest_of_all_groups_counts(tmp_path: Path) -> None:
 
 
 async def test_what_a_process_takes() -> None:
-    assert (await memory.measure(os.getpid()) or 0) > 2**20
-    assert await memory.measure(2**22 + 1) is None
+    found = await memory.measure([os.getpid(), 2**22 + 1])
+    assert found.keys() == {os.getpid()}
+    assert found[os.getpid()] > 2**20
 
 
 def test_what_the_next_browser_is_expected_to_take() -> None:
@@ -101,14 +102,11 @@ class Grown:
 def watched(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Grown:
     session = Grown()
 
-    async def measure(_pid: int) -> int:
-        return session.bytes
-
-    async def held(pids: list[int]) -> dict[int, int]:
+    async def measured(pids: list[int]) -> dict[int, int]:
         return dict.fromkeys(pids, session.bytes)
 
-    monkeypatch.setattr(memory, "measure", measure)
-    monkeypatch.setattr(memory, "held", held)
+    monkeypatch.setattr(memory, "measure", measured)
+    monkeypatch.setattr(memory, "held", measured)
     settings = SupervisorSettings(
         browser=BrowserSettings(memory_limit=100), liveness=LivenessSettings(probe_interval=15)
     )
@@ -119,7 +117,7 @@ def watched(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> Grown:
 
 async def test_what_processes_hold_is_less_than_what_they_take() -> None:
     held = await memory.held([os.getpid(), 2**22 + 1])
-    assert 2**20 < held[os.getpid()] <= (await memory.measure(os.getpid()) or 0)
+    assert 2**20 < held[os.getpid()] <= (await memory.measure([os.getpid()]))[os.getpid()]
     assert held[2**22 + 1] == 0
     assert await memory.held([]) == {}
 
