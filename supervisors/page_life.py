@@ -5,6 +5,7 @@ what follows. A page that broke is told of once, until something is done about i
 """
 
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ CATCH_UP_MARGIN_S = 300
 LOAD_SHARE = 2 / 3
 # How often a connected page is compared with the record: a restart has to read again no more than that.
 CATCH_UP_EVERY_S = 3600.0
+# Probes are put off by so small a part of their interval as to meet others': what wakes once, wakes for all.
+PROBE_STEPS = 64
 HALF_LOADED = "the page does not load to its end"
 
 Task = Callable[..., Awaitable[None]]
@@ -266,7 +269,9 @@ class PageLife:
         await self._begun.wait()
         while True:
             liveness = (await self._find_settings()).liveness
-            await trio.sleep(min(liveness.probe_interval, liveness.connect_timeout / 3))
+            interval = min(liveness.probe_interval, liveness.connect_timeout / 3)
+            step = interval / PROBE_STEPS
+            await trio.sleep_until(math.ceil((trio.current_time() + interval) / step) * step)
             if self._broken or self._leaving_document:
                 continue
             try:

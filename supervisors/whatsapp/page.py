@@ -97,16 +97,22 @@ class Vitals:
     progress: int = 0
 
 
-_VITALS = """[
-  document.readyState === 'complete',
-  typeof window.WPP === 'object' && typeof window.__wasup === 'object',
-  Boolean(window.WPP && WPP.isReady),
-  (() => { try { return Boolean(WPP.conn.needsUpdate()) } catch { return false } })(),
-  performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0,
-  /whatsapp/i.test(document.documentElement?.outerHTML ?? ''),
-  typeof window.__wasup === 'object' ? Number(window.__wasup.lostScripts()) : 0,
-  performance.getEntriesByType('resource').length + (document.documentElement?.outerHTML ?? '').length,
-]"""
+# The whole text is looked at only as long as something may be wrong with it: of a large page it is megabytes.
+_VITALS = """(() => {
+  const loaded = document.readyState === 'complete'
+  const ready = Boolean(window.WPP && WPP.isReady)
+  const text = loaded && ready ? '' : document.documentElement?.outerHTML ?? ''
+  return [
+    loaded,
+    typeof window.WPP === 'object' && typeof window.__wasup === 'object',
+    ready,
+    (() => { try { return Boolean(WPP.conn.needsUpdate()) } catch { return false } })(),
+    performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0,
+    ready || /whatsapp/i.test(text),
+    typeof window.__wasup === 'object' ? Number(window.__wasup.lostScripts()) : 0,
+    loaded ? 0 : performance.getEntriesByType('resource').length + text.length,
+  ]
+})()"""
 
 Standing = Literal["connected", "opening", "unlinked"] | tuple[Literal["lost"], str]
 
