@@ -143,8 +143,8 @@ TABLES: Final = {
         "everything and the rules for all; sessions have theirs (webhookUrl), and webhook.create makes more."
     ),
     "backup": (
-        "Copies of the store (sessions, messages, events; no logins) that are made by themselves, into "
-        "backups/ of the state directory. docs/backup.md says how one is put back."
+        "Copies of the store (sessions, messages, events; no logins, no kept pages) that are made by "
+        "themselves, into backups/ of the state directory. docs/backup.md says how one is put back."
     ),
     "metrics": "The daemon in figures, for Prometheus; clients have them by daemon.metrics as well.",
     "encryption": (

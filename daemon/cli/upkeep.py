@@ -9,9 +9,9 @@ from .invocation import QUERY_S, At
 
 
 def backup(*, at: At) -> None:
-    """Copy the daemon's store while it is in use: sessions, messages, events. Logins are not in it.
+    """Copy the daemon's store while it is in use: sessions, messages, events.
 
-    docs/backup.md says how a copy is put back.
+    Logins and kept pages are not in it. docs/backup.md says what to take along, and how a copy is put back.
     """
     with at.connect() as client:
         result = client.call("daemon.backup")
