@@ -22,6 +22,7 @@ from protocol.models import EXPORT_FORMAT, EXPORT_VERSION, ExportedSession, Expo
 from protocol.params import decode
 from protocol.times import rfc3339
 from supervisors.chrome.usage import CACHES
+from supervisors.durable import replacing, synchronise
 
 if TYPE_CHECKING:
     import tarfile
@@ -120,24 +121,15 @@ def _write_messages(db: apsw.Connection, session: SessionRow, path: Path, seals:
 def _write(path: Path, profile: Path, texts: dict[str, bytes], told: Path) -> None:
     import tarfile  # not before the first backup
 
-    unfinished = path.with_suffix(".part")
-    try:
-        fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as out:
-            with tarfile.open(fileobj=out, mode="w:gz") as archive:
-                for name, text in texts.items():
-                    entry = tarfile.TarInfo(name)
-                    entry.size, entry.mode, entry.mtime = len(text), 0o600, int(time.time())
-                    archive.addfile(entry, io.BytesIO(text))
-                archive.add(told, "messages.jsonl")
-                if profile.is_dir():
-                    archive.add(profile, "profile", filter=_kept)
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.rename(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with replacing(path) as out, tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, text in texts.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(text), 0o600, int(time.time())
+            archive.addfile(entry, io.BytesIO(text))
+        archive.add(told, "messages.jsonl")
+        if profile.is_dir():
+            archive.add(profile, "profile", filter=_kept)
+    synchronise(path.parent)  # what it holds is wiped next
 
 
 def _kept(entry: "tarfile.TarInfo") -> "tarfile.TarInfo | None":

@@ -18,8 +18,8 @@ from daemon.journal import now_ms
 from daemon.store import Store, StoreError, StoreFull
 
 _SCHEDULED = re.compile(r"scheduled-(\d{6,})-.*\.db", re.ASCII)
-_HALVES: Final = ("*.db.part", "*.tar.part", "*.tar.messages")
-"""What `daemon.store.copies` and `daemon.backup` write before a backup is whole."""
+_HALVES: Final = ("*.db.part", "*.tar.part", ".*.part", "*.tar.messages")
+"""What `daemon.store.copies` and `daemon.backup` write, or wrote once, before a backup is whole."""
 _ANY: Final = "backed_up_at"
 _COPY: Final = "copied_at"
 _AGAIN_S: Final = 3600.0

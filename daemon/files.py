@@ -16,6 +16,7 @@ import trio
 from daemon.seals import CHUNK_BYTES, ID_BYTES, Key, Seals, read_sealed, write_sealed
 from protocol.errors import RpcError
 from supervisors.chrome.profile import make_private
+from supervisors.durable import synchronise
 
 SEALED = ".sealed"
 _PART = ".part"
@@ -252,11 +253,7 @@ def _write(path: Path, data: Iterator[bytes], key: Key | None) -> None:
     make_private(path.parent)
     _write_unfinished(unfinished, data, path, key)
     unfinished.rename(_name(path, key))
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)  # a power cut must not take the name away either
-    finally:
-        os.close(directory)
+    synchronise(path.parent)  # a power cut must not take the name away either
 
 
 def _write_unfinished(unfinished: Path, data: Iterator[bytes], path: Path, key: Key | None) -> None:

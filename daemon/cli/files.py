@@ -1,10 +1,10 @@
 """Files: those that are nobody else's business, and those that messages carry."""
 
 import base64
-import os
-import secrets
 from pathlib import Path
 from typing import Any, Final
+
+from supervisors.durable import replacing
 
 from .failures import Failure, UsageError
 
@@ -14,14 +14,8 @@ MOST_INLINE_BYTES: Final = 23 * 2**20
 
 def write_private(path: Path, content: bytes) -> None:
     """Replace the file at once, readable by its owner alone: whoever scans a code has the account."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(content)
 
 
 def media(path: Path) -> dict[str, Any]:

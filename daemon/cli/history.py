@@ -18,6 +18,7 @@ from protocol.errors import RpcError
 from protocol.models import EXPORT_FORMAT, EXPORT_VERSION, IMPORT_BATCH, ExportHeader, PastMessage
 from protocol.params import decode
 from protocol.times import rfc3339
+from supervisors.durable import replacing
 
 from .failures import Failure
 from .figures import size
@@ -25,7 +26,6 @@ from .invocation import QUERY_S, At
 from .lookup import Session, find
 from .output import tell
 from .refusal import refused
-from .replacing import replacing, unnamed
 
 _PAGE = 200
 """Messages that are asked for at once: of the longest texts, they still fit into one answer."""
@@ -135,9 +135,11 @@ def _file_name(message: dict[str, Any]) -> str:
 
 def _write_export(client: Client, session: Session, path: Path, files: _Files | None) -> int:
     """Write the export; pages come newest first, so they are gathered in a file and then put in order."""
+    import tempfile  # not before an export
+
     pages: list[tuple[int, int]] = []
     count = 0
-    with replacing(path) as out, unnamed(path.parent) as gathered:
+    with replacing(path) as out, tempfile.TemporaryFile(dir=path.parent) as gathered:
         for page in _pages(client, session["id"]):
             lines = b""
             for message in reversed(page):

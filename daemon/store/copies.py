@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import apsw
 import trio
 
+from supervisors.durable import synchronise
+
 from .errors import StoreError, StoreFull
 from .files import APPLICATION_ID, connect_reader
 
@@ -38,9 +40,9 @@ def copy_store(source: Path, target: Path) -> int:
         try:
             _copy(source, unfinished)
             _verify(unfinished)
-            _sync(unfinished)
+            synchronise(unfinished)
             unfinished.rename(target)
-            _sync(target.parent)
+            synchronise(target.parent)
         finally:
             unfinished.unlink(missing_ok=True)
         return target.stat().st_size
@@ -84,11 +86,3 @@ def _verify(copy: Path) -> None:
         db.close()
     if found != ["ok"] or application != APPLICATION_ID:
         raise StoreError(f"{copy}: the copy is damaged: {found[0]}. Is the disk sound?")
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -16,6 +16,7 @@ import apsw
 import structlog
 
 from daemon.seals import Seals
+from supervisors.durable import synchronise
 
 from .errors import KeyMissing, StoreError
 from .migrations import migrate, scripts
@@ -147,11 +148,7 @@ def _create(path: Path) -> None:
     os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     _migrate(fresh)
     fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    synchronise(path.parent)
 
 
 def _refuse_foreign(path: Path) -> bool:

@@ -22,6 +22,7 @@ import structlog
 import trio
 
 from supervisors.chrome.profile import make_private
+from supervisors.durable import synchronise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,7 @@ class Snapshots:
             existing = self._all()
             path = self._directory / f"{link}-{existing[-1][1] + 1 if existing else 1:06}"
             part.rename(path)
-            _sync(self._directory)
+            synchronise(self._directory)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -202,7 +203,7 @@ def _copy(profile: Path, target: Path) -> None:
     if not before <= copied or not all(path.exists() for path in before):
         raise FileNotFoundError(f"Chrome changed {profile} while it was copied")
     for directory in directories:
-        _sync(directory)
+        synchronise(directory)
 
 
 def _check_cancelled() -> None:
@@ -210,11 +211,3 @@ def _check_cancelled() -> None:
         trio.from_thread.check_cancelled()
     except RuntimeError:  # not in a thread of trio's
         return
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -5,15 +5,15 @@ HTML holds); the scripts that it asks for are addressed by version, and stay on 
 one file of the directory, which makes it whole or not there. Must not know how a document gets to a browser.
 """
 
-import os
 import re
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import trio
+
+from supervisors.durable import replacing, synchronise
 
 MOST_BYTES: Final = 8 << 20
 """The largest document that is kept; web.whatsapp.com's has less than 1 MiB."""
@@ -183,28 +183,13 @@ class Pages:
             self._write(path, f"{version}\n".encode())
         elif path.exists():
             path.unlink()
-            self._sync()
+            synchronise(self._directory)
 
     def _write(self, path: Path, data: bytes) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        self._sync()
-
-    def _sync(self) -> None:
-        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        with replacing(path) as file:
+            file.write(data)
+        synchronise(self._directory)
 
 
 def kept_of(document: Document) -> Kept:

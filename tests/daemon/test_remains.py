@@ -250,7 +250,8 @@ async def test_of_backups_that_a_crash_cut_short_nothing_stays(
 ) -> None:
     directory = tmp_path / "state" / "backups"
     directory.mkdir(parents=True)
-    for name in ("shop-1.tar.messages", "shop-1.tar.part", "wasup-1.db.part", "shop-0.tar.gz", "wasup-0.db"):
+    halves = ("shop-1.tar.messages", "shop-1.tar.part", ".shop-1.tar.gz.0a1b2c3d.part", "wasup-1.db.part")
+    for name in (*halves, "shop-0.tar.gz", "wasup-0.db"):
         (directory / name).write_text("what was said")
     async with daemon_in(tmp_path, monkeypatch):
         assert {file.name for file in directory.iterdir()} == {"shop-0.tar.gz", "wasup-0.db"}

@@ -149,7 +149,7 @@ async def test_a_full_disk_leaves_nothing_half(
 
     await pages.keep(document())
     with monkeypatch.context() as patched:
-        patched.setattr("supervisors.whatsapp.pages.os.fsync", full)
+        patched.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space"):
             await pages.keep(document(TWO))
         with pytest.raises(OSError, match="No space"):
