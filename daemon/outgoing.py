@@ -104,6 +104,8 @@ class Outgoing:
 
     async def relief(self) -> None:
         """Wait while the queue is crowded and the client reads; for one who does not there is no waiting."""
+        if not self._sending:
+            self._last_progress = trio.current_time()  # until now nothing waited for the client
         self.wake()
         await trio.lowlevel.checkpoint()
         while self.crowded and trio.current_time() - self._last_progress < _READING_S:
@@ -142,7 +144,6 @@ class Outgoing:
             self.lose(None)
             return
         if sent < len(data):
-            self._last_progress = trio.current_time()  # until now nothing waited for the client
             self._lines.appendleft(data[sent:])
             self._bytes += len(data) - sent
             self.wake()
@@ -185,12 +186,12 @@ class Outgoing:
     async def _send(self, data: bytes) -> None:
         view = memoryview(data)
         for start in range(0, len(data), _PIECE_BYTES):
+            self._last_progress = trio.current_time()  # all that came before has been taken
             with trio.move_on_after(self._stall_s) as stall:
                 await self._stream.send_all(view[start : start + _PIECE_BYTES])
             if stall.cancelled_caught:
                 self.lose("client_stalled")
                 return
-            self._last_progress = trio.current_time()
 
     def _gathered(self) -> bytes:
         """Take the first line, and with it as many of the following as are worth joining."""

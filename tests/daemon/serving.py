@@ -1,7 +1,8 @@
 """A server of the channel with handlers that do as a test says, and what such tests begin with."""
 
+import itertools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Served:
 
     def __init__(self, limits: Limits) -> None:
         self.release = trio.Event()
+        self.code_bytes: Iterator[int] = itertools.repeat(100_000)
         self.started = 0
         self.finished = 0
         self.calls: list[Call] = []
@@ -39,7 +41,7 @@ class Served:
                 "session.wait": self.wait,
                 "session.get": self.crash,
                 "session.status": self.crash_later,
-                "session.qr": lambda _call, _params: {"qrText": "x" * 100_000},
+                "session.qr": lambda _call, _params: {"qrText": "x" * next(self.code_bytes)},
                 "message.list": self.large,
                 "session.incidents": self.half_large,
                 "rpc.discover": lambda _call, _params: object(),

@@ -1,5 +1,6 @@
 """What one client may take up: long lines, connections, requests under way, answers that are not read."""
 
+import itertools
 from pathlib import Path
 
 import msgspec
@@ -133,8 +134,10 @@ async def test_a_client_that_asks_and_never_reads_is_disconnected_and_slows_nobo
         await other.stream.aclose()
 
 
-async def test_one_who_asks_for_much_at_once_and_reads_is_served(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sizes", [[100_000], [100_000] * 5 + [500_000] * 2], ids=["alike", "larger ones"])
+async def test_one_who_asks_for_much_at_once_and_reads_is_served(tmp_path: Path, sizes: list[int]) -> None:
     daemon = Served(Limits(max_message_bytes=2**20))
+    daemon.code_bytes = itertools.cycle(sizes)
     async with daemon.listening(tmp_path / "s") as connect:
         client = await connect()
         request = {"jsonrpc": "2.0", "id": 1, "method": "session.qr", "params": {"sessionId": "a"}}
