@@ -10,6 +10,7 @@ from daemon.access import Peer
 from daemon.dispatch import Call, Client, Reply
 from daemon.service import Service
 from daemon.store import Event, Subscription
+from protocol.errors import RpcError
 from protocol.models import (
     EventRecord,
     EventsListParams,
@@ -38,6 +39,9 @@ async def _push(
 
     The client's role and the lists of a session count as they are when the event is sent. Who keeps up is
     told with the commit itself, without a task's turn; here it is only caught up with.
+
+    Raises:
+        CURSOR_EXPIRED: the log has gone on without it. FORBIDDEN: the client has no role any more.
     """
 
     def push(events: Sequence[Event]) -> bool:
@@ -50,7 +54,7 @@ async def _push(
         subscription.push = push
         async for events in subscription:
             if client.peer.role is None:  # any other may read
-                return
+                raise RpcError("FORBIDDEN")
             await client.notify(*_lines(number, _seen(service, client.peer, events)))
 
 

@@ -1,5 +1,6 @@
 """Sessions that are not everybody's: whoever is in neither of its lists does not find one."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 import trio
 
 from daemon.store import Store, StoreFull
-from protocol.client.aio import Client
+from protocol.client.aio import Client, follow
+from protocol.client.errors import ConnectionLost
 from protocol.errors import RpcError
 from protocol.methods import METHODS
 from tests.daemon.inprocess import Daemon, daemon_in
@@ -255,21 +257,48 @@ async def test_a_webhook_for_everything_is_an_admins(daemon: Daemon) -> None:
         assert (await admin.call("webhook.create", url="http://127.0.0.1:9/"))["sessionId"] is None
 
 
+async def readers(daemon: Daemon, admin: Client, uids: list[int]) -> None:
+    """Have these users be the readers."""
+    assert daemon.config.file is not None
+    text = daemon.config.file.read_text()
+    daemon.config.file.write_text(re.sub(r"(?m)^reader = .*$", f"reader = {uids}", text))
+    await admin.call("daemon.reloadConfig")
+
+
+async def created(events: AsyncIterator[dict[str, Any]]) -> str:
+    """Listen until a session is created; its id."""
+    async for event in events:
+        if event["type"] == "session.created":
+            return str(event["sessionId"])
+    raise AssertionError("the events ended")
+
+
 async def test_who_loses_the_role_is_told_nothing_more(daemon: Daemon) -> None:
     async with (
         daemon.as_user(READER) as reader,
         daemon.as_user(ADMIN) as admin,
         reader.subscribe() as followed,
     ):
-        assert daemon.config.file is not None
-        text = daemon.config.file.read_text()
-        daemon.config.file.write_text(text.replace("reader = [300]", "reader = []"))
-        await admin.call("daemon.reloadConfig")
+        await readers(daemon, admin, [])
         await admin.call("session.create", name="a", id="a")
-        assert (await refused(reader, "session.list")).code == "FORBIDDEN"
-        with trio.move_on_after(0):
-            async for event in followed:
-                raise AssertionError(event)
+        with trio.fail_after(20), pytest.raises(ConnectionLost):
+            await created(followed)
+
+
+async def test_who_gets_the_role_back_misses_nothing(daemon: Daemon) -> None:
+    """Who follows learns that it has none, and goes on where it was when it has."""
+    async with daemon.as_user(ADMIN) as admin:
+        cursor = (await admin.call("events.list"))["latest"]
+        daemon.next_is(READER)
+        with trio.fail_after(20):
+            async with follow(str(daemon.config.rpc.socket)) as followed:
+                await readers(daemon, admin, [])
+                await admin.call("session.create", name="a", id="a")
+                with pytest.raises(RpcError, match="FORBIDDEN"):
+                    await created(followed)
+            await readers(daemon, admin, [READER])
+            async with follow(str(daemon.config.rpc.socket), after=cursor) as followed:
+                assert await created(followed) == "a"
 
 
 async def test_a_session_has_only_so_many_webhooks(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
