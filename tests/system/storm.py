@@ -59,6 +59,7 @@ class Storm:
         self.accepted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self.seen: list[dict[str, Any]] = []
         self._statuses: dict[str, str] = {}
+        self._errors: dict[str, Any] = {}  # of those that failed
         self._events = trio.Condition()
         self._caller: Caller | None = None
         self._up = trio.Event()
@@ -126,6 +127,8 @@ class Storm:
             if event["type"].startswith("message."):
                 message = event["data"]["message"]
                 self._statuses[message["id"]] = message["status"]
+                if message["error"] is not None:
+                    self._errors[message["id"]] = (event["timestamp"], message["error"])
             self._events.notify_all()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -296,7 +299,7 @@ class Storm:
         with trio.move_on_after(SETTLE_S):
             await self._all_sent.wait()
             await self._until(lambda: not self._unsettled())
-        assert self._unsettled() == {}
+        assert self._unsettled() == {}, [self._errors.get(each) for each in self._unsettled()]
         assert self._all_sent.is_set()
         self._failing = 0.0
         assert self._caller is not None
