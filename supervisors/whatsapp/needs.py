@@ -36,8 +36,10 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "whatsapp.ChatStore",
             "whatsapp.MsgKey",
             "whatsapp.MsgStore",
+            "whatsapp.WidFactory",
             "whatsapp.functions.addAndSendMsgToChat",
             "whatsapp.functions.findOrCreateLatestChat",
+            "whatsapp.functions.queryWidExists",
         ),
         "media": (
             "chat.sendFileMessage",

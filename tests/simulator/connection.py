@@ -218,6 +218,9 @@ class Connection:
         world = self.simulator.world
         match what:
             case "exists":
+                if self.simulator.questions_lost:
+                    self.simulator.questions_lost -= 1
+                    raise SimulatorError("timed out")
                 try:
                     number = world.resolve(str(frame["wid"]))
                 except SimulatorError:

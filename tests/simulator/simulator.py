@@ -98,6 +98,7 @@ class Simulator:
         self.complaints: list[str] = []
         self.page_version = "2.3000.1040000000"  # of the page as the site has it; old scripts stay
         self.versions: dict[str, str] = {}  # what is wrong with versions of it: see `judge`
+        self.questions_lost = 0  # so many of the next questions for a number come to nothing
         self.control_path = config.control_path or Path()
 
     @property

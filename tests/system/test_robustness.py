@@ -8,8 +8,10 @@ import trio
 
 from protocol.errors import RpcError
 from tests.simulator import Simulator
-from tests.system.conftest import ADA, GRACE, SHOP
+from tests.system.conftest import ADA, SHOP
 from tests.system.wasupd import Caller, Wasupd, until
+
+STRANGERS = ("+4915110000011", "+4915110000012")
 
 
 @pytest.mark.chrome
@@ -118,6 +120,23 @@ async def test_a_number_that_is_not_on_whatsapp(sim: Simulator, call: Caller) ->
     assert (failed["status"], failed["error"]["code"]) == ("failed", "RECIPIENT_NOT_FOUND")
     # The chat of a failed message is not blocked by it, nor are others.
     assert (await call.send("shop", ADA, "hello", wait="sent"))["status"] in ("sent", "delivered")
+
+
+@pytest.mark.chrome
+async def test_a_number_that_could_not_be_asked_for_is_none_that_is_not_on_whatsapp(
+    sim: Simulator, call: Caller
+) -> None:
+    await call.create("shop")
+    await call.link("shop", sim.phone(SHOP))
+    for stranger in STRANGERS:
+        sim.world.know(stranger)
+    sim.questions_lost = 1
+    assert (await call.send("shop", STRANGERS[0], "hello", wait="sent"))["status"] in ("sent", "delivered")
+    sim.questions_lost = 2
+    with pytest.raises(RpcError) as refusal:
+        await call("number.check", sessionId="shop", phoneNumber=STRANGERS[1])
+    assert (refusal.value.code, refusal.value.details["message"]) == ("PAGE_ERROR", "timed out")
+    assert (await call("number.check", sessionId="shop", phoneNumber=STRANGERS[1]))["exists"]
 
 
 @pytest.mark.parametrize("settings", [{"browser.path": "/nonexistent/chrome"}], indirect=True)

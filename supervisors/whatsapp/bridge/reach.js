@@ -60,9 +60,7 @@ offers.groups = async (page) => {
 };
 
 offers.checkNumber = async ({ chatId }) => {
-  const found = await WPP.contact.queryWidExists(chatId);
-  // A query that failed gives null as well.
-  if (!found && WPP.whatsapp.Socket.state !== 'CONNECTED') throw failure('NOT_READY', 'not connected');
+  const found = await whoIs(chatId);
   if (!found) return null;
   const lid = found.lid ?? (found.wid.server === 'lid' ? found.wid : null);
   return { exists: true, chatId: text(found.wid), lid: text(lid), phoneNumber: phoneOf(found.wid) };

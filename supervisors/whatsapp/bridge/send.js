@@ -7,14 +7,24 @@ const fullKey = async (chat, id) => {
   return template.toString().split(template.id).join(id);
 };
 
+// Who has this number, or null where WhatsApp says that nobody has: wa-js says so too when it could not ask, and
+// goes on to for a quarter of a minute.
+const whoIs = async (chatId) => {
+  const known = await WPP.contact.queryWidExists(chatId);
+  if (known) return known;
+  const wid = WPP.whatsapp.WidFactory.createWid(chatId);
+  const asked = await WPP.whatsapp.functions.queryWidExists(wid).catch((error) => ({ error }));
+  if (WPP.whatsapp.Socket.state !== 'CONNECTED') throw failure('NOT_READY', 'not connected');
+  if (asked && asked.error) throw asked.error;
+  return asked;
+};
+
 const resolveChat = async (to) => {
   const known = attempt(() => WPP.chat.get(to));
   if (known) return known;
   let target = to;
   if (to.endsWith('@c.us')) {
-    const found = await WPP.contact.queryWidExists(to);
-    // A query that failed gives null as well.
-    if (!found && WPP.whatsapp.Socket.state !== 'CONNECTED') throw failure('NOT_READY', 'not connected');
+    const found = await whoIs(to);
     if (!found) throw failure('RECIPIENT_NOT_FOUND', `${to} is not on WhatsApp`);
     target = found.wid;
   }
