@@ -8,7 +8,7 @@ import trio
 
 from protocol.errors import RpcError
 from tests.simulator import Simulator
-from tests.system.conftest import ADA, SHOP
+from tests.system.conftest import ADA, GRACE, SHOP
 from tests.system.wasupd import Caller, Wasupd, until
 
 STRANGERS = ("+4915110000011", "+4915110000012")
