@@ -98,6 +98,10 @@ class Outbox:
                     reason = "A crash fell between asking the page and its answer"
                     self._journal.failed(message.message_id, "OUTCOME_UNKNOWN", reason)
                     return
+                if not self._connected:  # no longer: the page went while the message was taken
+                    if not message.repeatable:
+                        self._journal.put_back(message.message_id)
+                    return  # else it stays unsettled, and the page is asked when it is back
                 reached("page.asked")
                 answer = await self._page.deliver(message, check=check)
                 reached("page.answered")

@@ -116,6 +116,29 @@ async def test_a_reaction_is_tried_again_but_not_guessed_at(stage: Stage, autoju
     assert stage.record.outcomes[-1] == ("R", "OUTCOME_UNKNOWN")
 
 
+@pytest.mark.parametrize("message", [TEXT, attrs.evolve(REACTION, attempts=0)])
+async def test_a_page_that_goes_while_a_message_is_taken_is_not_given_it(
+    stage: Stage, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, message: Outgoing
+) -> None:
+    take = stage.record.take
+
+    async def take_slowly(limit: int) -> Sequence[Outgoing]:
+        taken = await take(limit)
+        stage.outbox.disconnected()
+        return taken
+
+    monkeypatch.setattr(stage.record, "take", take_slowly)
+    stage.record.waiting.append(message)
+    stage.outbox.connected()
+    await wait_all_tasks_blocked()
+    assert (stage.page.asked, stage.record.outcomes) == ([], [])
+    monkeypatch.setattr(stage.record, "take", take)
+    stage.outbox.connected()
+    await wait_all_tasks_blocked()
+    assert [asked for asked, _check in stage.page.asked] == [message.message_id]
+    assert stage.record.outcomes == [(message.message_id, "ack 1")]
+
+
 async def test_a_page_that_was_not_ready_is_given_it_again(stage: Stage, autojump_clock: MockClock) -> None:
     """It has done nothing, so that holds for what cannot be asked about too."""
     stage.record.waiting.append(attrs.evolve(REACTION, attempts=0))
