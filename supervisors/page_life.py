@@ -15,6 +15,7 @@ import trio
 
 from protocol.times import rfc3339
 from supervisors import machine
+from supervisors.catch_up import CatchUp
 from supervisors.chrome import errors as chrome_errors
 from supervisors.chrome.events import Event
 from supervisors.chrome.tab import Crashed, Navigated, Tab
@@ -35,12 +36,8 @@ _log = structlog.get_logger(__name__)
 REFRESH_AGAIN_S = 5.0
 # A browser that ends closes its page first, and needs no more than this between the two.
 BROWSER_ENDS_S = 1.0
-# Catching up begins this long before what is known to be on record: chats do not arrive in one order.
-CATCH_UP_MARGIN_S = 300
 # A document may take this part of the connect timeout to come: then there is time to say why it did not.
 LOAD_SHARE = 2 / 3
-# How often a connected page is compared with the record: a restart has to read again no more than that.
-CATCH_UP_EVERY_S = 3600.0
 # Probes are put off by so small a part of their interval as to meet others': what wakes once, wakes for all.
 PROBE_STEPS = 64
 HALF_LOADED = "the page does not load to its end"
@@ -74,6 +71,7 @@ class PageLife:
         self.page = whatsapp.WhatsAppPage(tab, self._pin)
         self._outbox = Outbox(session.id, session.journal, self.page)
         self._inbox = Inbox(session, self.page)
+        self._catch_up = CatchUp(session, self.page)
         self._scope = trio.CancelScope()
         self._home = ""
         self._reload = trio.Event()
@@ -85,9 +83,7 @@ class PageLife:
         self._update_told = False
         self._leaving_document = False
         self._was_connected = False
-        self._caught_up_s: int | None = None
         self._vitals: whatsapp.Vitals | None = None
-        self._catching_up = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
 
     # -- what may be asked of it
@@ -146,7 +142,7 @@ class PageLife:
             await trio.sleep_forever()
 
     async def _live(self) -> None:
-        self._caught_up_s = await self._session.journal.caught_up_s()
+        await self._catch_up.load()
         documents = self._tab.documents.held()
         with self._tab.happenings() as happenings, self.page.news() as told, documents as held:
             async with trio.open_nursery() as self._nursery:
@@ -186,7 +182,7 @@ class PageLife:
         self._outbox.disconnected()
         self._was_connected = False
         self._leaving_document = True
-        self._catching_up.cancel()
+        self._catch_up.stop()
 
     def _take_happening(self, happening: Navigated | Crashed) -> None:
         match happening:
@@ -213,7 +209,7 @@ class PageLife:
         self._vitals = None
         if self._was_connected:
             self._was_connected = False
-            self._catching_up.cancel()
+            self._catch_up.stop()
             self._lose(machine.PAGE_RELOADED, "the page loaded itself again")
         else:
             self._session.login.loaded()
@@ -345,8 +341,7 @@ class PageLife:
                 case news.Logout():
                     self._was_connected = False
                     self._outbox.disconnected()  # what waits is for the account, not for an unlinked page
-                    self._caught_up_s = None
-                    self._catching_up.cancel()
+                    self._catch_up.forget()
                     self._session.unlink()
                 case news.Banned(event=event):
                     self._lose("BANNED", event)
@@ -413,8 +408,8 @@ class PageLife:
                 if not self._session.connect(whatsapp.facts_of(state)):
                     return
                 self._outbox.connected()
-                self._catching_up.cancel()
-                self._start(self._keep_caught_up)
+                self._catch_up.stop()
+                self._start(self._catch_up.run)
             case ("lost", reason):
                 detail = f"socket {state.socket}"
                 self._lose(reason, self._with_pin(detail) if reason == DEPRECATED_VERSION else detail)
@@ -445,41 +440,6 @@ class PageLife:
     def _start(self, task: Task) -> None:
         if self._nursery is not None:
             self._nursery.start_soon(self._guard, task)
-
-    async def _keep_caught_up(self) -> None:
-        """Have the page tell what it has and the record may not, now and from time to time."""
-        with trio.CancelScope() as self._catching_up:
-            while True:
-                await self._catch_up()
-                await trio.sleep(CATCH_UP_EVERY_S)
-
-    async def _catch_up(self) -> None:
-        """Have the page tell what arrived while nobody listened.
-
-        From when the last catch-up began that was completed; before the first, from the newest message that
-        was on record before this page could add one. What is told live meanwhile moves neither.
-        """
-        began_s = int(time.time())
-        linked_s = (self._session.facts.linked_at_ms or 0) // 1000
-        if linked_s > began_s:
-            linked_s = 0  # the clock was put back since
-        known_s = self._caught_up_s
-        if known_s is None:
-            since_s = linked_s or began_s
-        else:
-            since_s = max(linked_s, min(known_s, began_s) - CATCH_UP_MARGIN_S)
-        try:
-            answer = await self.page.catch_up(since_s)
-        except chrome_errors.CallTimeout:
-            _log.warning("catch_up_failed", session_id=self._session.id, error="CallTimeout")
-            return
-        if isinstance(answer, whatsapp.Failure):
-            _log.warning("catch_up_failed", session_id=self._session.id, error=answer.name)
-        else:
-            # A clock of ours that is ahead must not have messages taken for known before they are sent.
-            self._caught_up_s = began_s if answer.began_s is None else min(began_s, answer.began_s)
-            self._session.journal.caught_up(self._caught_up_s)
-            _log.info("caught_up", session_id=self._session.id, messages=answer.told)
 
 
 def _origin(url: str) -> str:

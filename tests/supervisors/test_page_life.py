@@ -8,11 +8,9 @@ import pytest
 import trio
 
 from supervisors.chrome.errors import CallTimeout, TargetCrashed
-from supervisors.journal import ConnectionFacts
 from supervisors.machine import Broke, Event, Level, Mended
 from supervisors.page_life import PageLife
 from supervisors.settings import SupervisorSettings
-from supervisors.whatsapp.page import CaughtUp
 from supervisors.whatsapp.pages import Pages
 
 
@@ -78,48 +76,3 @@ async def test_a_loop_that_cannot_be_ended_is_told_of_whatever_becomes_of_it(
     last = given[-1]
     assert len(given) == 2
     assert ((last.cause, last.level) if isinstance(last, Broke) else last) == told
-
-
-@pytest.mark.parametrize(
-    ("linked_s", "known_s", "now_s", "page_s", "since_s", "mark_s"),
-    [
-        (1000, None, 2000, 2000, 1000, 2000),
-        (1000, 1900, 2000, 2000, 1600, 2000),
-        (1000, 1100, 2000, 2000, 1000, 2000),  # nothing from before the link
-        (1000, 1900, 2000, None, 1600, 2000),  # the page does not tell its time
-        (1000, 1900, 9000, 2000, 1600, 2000),  # the clock is ahead
-        (9000, None, 2000, 2000, 2000, 2000),  # it was ahead when the phone was linked
-        (9000, 1900, 2000, 2000, 1600, 2000),
-        (1000, 9000, 2000, 2000, 1700, 2000),  # it was ahead at the last time
-        (1000, 1900, 1500, 2000, 1200, 1500),  # it is behind
-    ],
-)
-async def test_since_when_messages_may_be_missing(
-    linked_s: int,
-    known_s: int | None,
-    now_s: int,
-    page_s: int | None,
-    since_s: int,
-    mark_s: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[int] = []
-    marks: list[int] = []
-
-    async def catch_up(since_s: int) -> CaughtUp:
-        asked.append(since_s)
-        return CaughtUp(told=0, began_s=page_s)
-
-    session: Any = SimpleNamespace(
-        id="shop",
-        journal=SimpleNamespace(caught_up=marks.append),
-        preferences=SimpleNamespace(device_name="wasup"),
-        facts=ConnectionFacts(linked_at_ms=linked_s * 1000),
-    )
-    page = page_life(session, SimpleNamespace(), tmp_path)
-    page._caught_up_s = known_s
-    monkeypatch.setattr(page.page, "catch_up", catch_up)
-    monkeypatch.setattr("supervisors.page_life.time.time", lambda: now_s)
-    await page._catch_up()
-    assert (asked, marks, page._caught_up_s) == ([since_s], [mark_s], mark_s)
