@@ -6,23 +6,22 @@ what follows. A page that broke is told of once, until something is done about i
 
 import contextlib
 import math
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 
 import structlog
 import trio
 
-from protocol.times import rfc3339
 from supervisors import machine
 from supervisors.catch_up import CatchUp
 from supervisors.chrome import errors as chrome_errors
 from supervisors.chrome.events import Event
 from supervisors.chrome.tab import Crashed, Navigated, Tab
+from supervisors.codes import Codes
 from supervisors.inbox import Inbox
 from supervisors.machine import Broke, Level
 from supervisors.outbox import Outbox
-from supervisors.session import PairingCode, Session
+from supervisors.session import Session
 from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
 from supervisors.whatsapp import page as whatsapp
@@ -32,8 +31,6 @@ from supervisors.whatsapp.pages import PageNotStored, Pages
 
 _log = structlog.get_logger(__name__)
 
-# A page that shows no codes when asked to is asked again after this long.
-REFRESH_AGAIN_S = 5.0
 # A browser that ends closes its page first, and needs no more than this between the two.
 BROWSER_ENDS_S = 1.0
 # A document may take this part of the connect timeout to come: then there is time to say why it did not.
@@ -71,6 +68,7 @@ class PageLife:
         self.page = whatsapp.WhatsAppPage(tab, self._pin)
         self._outbox = Outbox(session.id, session.journal, self.page)
         self._inbox = Inbox(session, self.page)
+        self._codes = Codes(session, self.page)
         self._catch_up = CatchUp(session, self.page)
         self._scope = trio.CancelScope()
         self._home = ""
@@ -79,7 +77,6 @@ class PageLife:
         self._broken = False
         self._loop_to_end = False
         self._at_home = False
-        self._first_code = True
         self._update_told = False
         self._leaving_document = False
         self._was_connected = False
@@ -204,7 +201,7 @@ class PageLife:
 
     def _take_document(self) -> None:
         self._at_home = True
-        self._first_code = True
+        self._codes.over()
         self._update_told = False
         self._vitals = None
         if self._was_connected:
@@ -332,12 +329,12 @@ class PageLife:
                 case news.PageState():
                     self._take_state(item)
                 case news.Qr(code=code):
-                    self._take_code(code)
+                    self._codes.take_qr(code)
                 case news.Pairing():
-                    self._take_pairing(item)
+                    self._codes.take_pairing(item)
                 case news.Idle():
-                    self._first_code = True
-                    self._start(self._refresh_qr)
+                    self._codes.over()
+                    self._start(self._codes.refresh)
                 case news.Logout():
                     self._was_connected = False
                     self._outbox.disconnected()  # what waits is for the account, not for an unlinked page
@@ -372,39 +369,12 @@ class PageLife:
         else:
             _log.info("store_objects_functional", session_id=self._session.id, early=early)
 
-    def _take_code(self, code: str | None) -> None:
-        if code is None:
-            self._session.hide_qr()
-            return
-        life_s = whatsapp.FIRST_CODE_S if self._first_code else whatsapp.NEXT_CODE_S
-        self._first_code = False
-        expires_at_ms = int((time.time() + life_s) * 1000)
-        self._session.show_qr(code, expires_at_ms, rfc3339(expires_at_ms))
-
-    def _take_pairing(self, pairing: news.Pairing) -> None:
-        if pairing.code is None:
-            _log.info("pairing_ended", session_id=self._session.id, error=pairing.error)
-            self._session.hide_pairing()
-            return
-        self._session.show_pairing(pairing_code(pairing.phone_number, pairing.code))
-
-    async def _refresh_qr(self) -> None:
-        """Have an idle page show codes again, and ask again until it does; nothing is lost by asking."""
-        while True:
-            with contextlib.suppress(chrome_errors.CallTimeout):
-                if await self.page.refresh_qr() is None:
-                    return
-            _log.warning("qr_refresh_failed", session_id=self._session.id)
-            await trio.sleep(REFRESH_AGAIN_S)
-            if self._session.qr is not None or self._was_connected:
-                return
-
     def _take_state(self, state: news.PageState) -> None:
         self._pin.take_state(state)
         match whatsapp.standing(state):
             case "connected":
                 self._was_connected = True
-                self._first_code = True
+                self._codes.over()
                 if not self._session.connect(whatsapp.facts_of(state)):
                     return
                 self._outbox.connected()
@@ -445,11 +415,3 @@ class PageLife:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def pairing_code(phone_number: str, code: str) -> PairingCode:
-    """Return a code that the page has just given, with its expiry."""
-    expires_at_ms = int((time.time() + machine.PAIRING_LIFE_S) * 1000)
-    return PairingCode(
-        phone_number=phone_number, code=code, expires_at_ms=expires_at_ms, expires_at=rfc3339(expires_at_ms)
-    )

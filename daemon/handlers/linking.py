@@ -19,8 +19,8 @@ from protocol.models import (
     StatusResult,
 )
 from supervisors.chrome.errors import CallTimeout, ChromeError, ContextDestroyed, PageError
+from supervisors.codes import pairing_code
 from supervisors.machine import Phase
-from supervisors.page_life import pairing_code
 from supervisors.session import Session
 from supervisors.whatsapp.page import Failure, WhatsAppPage
 
