@@ -122,7 +122,7 @@ class Incarnation:
     def symptom(self) -> machine.Broke | machine.Lost:
         if self._page_life is None:
             return machine.Broke(BROWSER_HUNG, "the browser has no page yet", machine.Level.BROWSER)
-        return self._page_life.symptom()
+        return self._page_life.health.symptom()
 
     async def run(self) -> Died:
         with self._scope:

@@ -1,10 +1,9 @@
-"""The life of one page of a session's browser: loaded, listened to, probed, with its sender and receiver.
+"""The life of one page of a session's browser: loaded, listened to, probed, with all that works beside it.
 
 It tells what befalls the page, in the machine's words, and does what is asked of it; it decides nothing about
 what follows. A page that broke is told of once, until something is done about it.
 """
 
-import contextlib
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
@@ -12,15 +11,15 @@ from urllib.parse import urlsplit
 import structlog
 import trio
 
-from supervisors import machine
 from supervisors.catch_up import CatchUp
 from supervisors.chrome import errors as chrome_errors
 from supervisors.chrome.events import Event
 from supervisors.chrome.tab import Crashed, Navigated, Tab
 from supervisors.codes import Codes
 from supervisors.inbox import Inbox
-from supervisors.machine import Broke, Level
+from supervisors.machine import PAGE_HUNG, PAGE_RELOADED, Broke, Level, Lost, Mended, UpdateWanted
 from supervisors.outbox import Outbox
+from supervisors.page_health import PageHealth
 from supervisors.session import Session
 from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
@@ -37,7 +36,6 @@ BROWSER_ENDS_S = 1.0
 LOAD_SHARE = 2 / 3
 # Probes are put off by so small a part of their interval as to meet others': what wakes once, wakes for all.
 PROBE_STEPS = 64
-HALF_LOADED = "the page does not load to its end"
 
 Task = Callable[..., Awaitable[None]]
 
@@ -63,9 +61,9 @@ class PageLife:
         self._find_settings = find_settings
         self._tab = tab
         self._loaded = loaded
-        self._ran_out_of_memory = ran_out_of_memory
         self._pin = PagePin(tab, pages)
         self.page = whatsapp.WhatsAppPage(tab, self._pin)
+        self.health = PageHealth(session, tab, self.page, ran_out_of_memory)
         self._outbox = Outbox(session.id, session.journal, self.page)
         self._inbox = Inbox(session, self.page)
         self._codes = Codes(session, self.page)
@@ -77,10 +75,8 @@ class PageLife:
         self._broken = False
         self._loop_to_end = False
         self._at_home = False
-        self._update_told = False
         self._leaving_document = False
         self._was_connected = False
-        self._vitals: whatsapp.Vitals | None = None
         self._nursery: trio.Nursery | None = None
 
     # -- what may be asked of it
@@ -108,23 +104,6 @@ class PageLife:
     def leave(self) -> None:
         """Have `run` return; the page itself is left as it is."""
         self._scope.cancel()
-
-    def symptom(self) -> Broke | machine.Lost:
-        """Say what seems to be wrong with a page that shows neither a code nor a connection."""
-        match self._vitals:
-            case whatsapp.Vitals(fault=str(fault)):
-                return machine.Lost("NETWORK", fault)
-            case whatsapp.Vitals(loaded=False):
-                return machine.Lost("NETWORK", HALF_LOADED)
-            case None:
-                return Broke(machine.PAGE_HUNG, "the page did not load")
-            case whatsapp.Vitals(library=False):
-                return Broke("LIBRARY_MISSING", "the page library is not in the page")
-            case whatsapp.Vitals(ready=False):
-                detail = "the page library does not find its way in the page"
-                return Broke("LIBRARY_NOT_READY", self._with_pin(detail))
-            case _:
-                return Broke(machine.PAGE_HUNG, "no code and no connection came")
 
     # -- its tasks
 
@@ -158,21 +137,25 @@ class PageLife:
             raise
         except* chrome_errors.TargetDetached:
             await trio.sleep(BROWSER_ENDS_S)  # if that is why, it says more
-            self._tell_broken("PAGE_CLOSED", "the page was closed", Level.PAGE)
+            self._tell(Broke("PAGE_CLOSED", "the page was closed", Level.PAGE))
         except* (chrome_errors.TargetCrashed, chrome_errors.ContextDestroyed):
             _log.info("page_call_interrupted", session_id=self._session.id)  # the happening itself is told
         except* chrome_errors.CallTimeout as group:
-            self._tell_broken(machine.PAGE_HUNG, str(group.exceptions[0]), Level.PAGE)
+            self._tell(Broke(PAGE_HUNG, str(group.exceptions[0]), Level.PAGE))
         except* chrome_errors.ChromeError as group:
-            self._tell_broken("PAGE_FAILED", str(group.exceptions[0]), Level.PAGE)
+            self._tell(Broke("PAGE_FAILED", str(group.exceptions[0]), Level.PAGE))
 
-    def _tell_broken(self, cause: str, detail: str, level: Level) -> None:
-        if self._broken:
-            return
-        self._broken = True
-        if level > Level.LOOP:
-            self._forsake()
-        self._session.give(Broke(cause, detail, level))
+    def _tell(self, found: Broke | Lost | Mended | UpdateWanted) -> None:
+        """Tell what befell the page; that it broke, once."""
+        if isinstance(found, Broke):
+            if self._broken:
+                return
+            self._broken = True
+            if found.level > Level.LOOP:
+                self._forsake()
+        elif isinstance(found, Lost):
+            self._outbox.disconnected()
+        self._session.give(found)
 
     def _forsake(self) -> None:
         """Give the present document nothing more, and heed nothing of it."""
@@ -184,30 +167,28 @@ class PageLife:
     def _take_happening(self, happening: Navigated | Crashed) -> None:
         match happening:
             case Crashed(status=status, code=code):
-                out_of_memory = status == "oom" or self._ran_out_of_memory()
-                cause = "OUT_OF_MEMORY" if out_of_memory else "PAGE_CRASHED"
-                self._tell_broken(cause, f"the page's renderer died: {status}, code {code}", Level.RELOAD)
+                detail = f"the page's renderer died: {status}, code {code}"
+                self._tell(self.health.crash(detail, status))
             case Navigated(url=url) if _origin(url) == self._home:
                 self._take_document()
             case Navigated(url=url) if urlsplit(url).scheme not in ("http", "https"):
                 # Chrome's own page about an error, or the empty one. Where we had it load, that tells of it.
                 if self._session.state.status in ("connected", "qr_generated"):
                     self._forsake()
-                    self._lose("NETWORK", "the page wanted to load itself again, and could not")
+                    self._tell(Lost("NETWORK", "the page wanted to load itself again, and could not"))
             case Navigated(url=url) if self._at_home:
-                self._tell_broken("NAVIGATED_AWAY", f"the page went to {_origin(url)}", Level.RELOAD)
+                self._tell(Broke("NAVIGATED_AWAY", f"the page went to {_origin(url)}"))
             case Navigated(url=url):
-                self._lose("NETWORK", f"the page's address led to {_origin(url)}")
+                self._tell(Lost("NETWORK", f"the page's address led to {_origin(url)}"))
 
     def _take_document(self) -> None:
         self._at_home = True
         self._codes.over()
-        self._update_told = False
-        self._vitals = None
+        self.health.forget()
         if self._was_connected:
             self._was_connected = False
             self._catch_up.stop()
-            self._lose(machine.PAGE_RELOADED, "the page loaded itself again")
+            self._tell(Lost(PAGE_RELOADED, "the page loaded itself again"))
         else:
             self._session.login.loaded()
             self._leaving_document = False
@@ -222,40 +203,31 @@ class PageLife:
             settings = await self._find_settings()
             self._home = _origin(settings.whatsapp.url)
             self._at_home = False
-            self._vitals = None
-            try:
-                await self._pin.prepare(settings.whatsapp.url, settings.liveness.probe_timeout)
-                await self._tab.navigate(
-                    settings.whatsapp.url,
-                    until="commit",
-                    timeout_s=settings.liveness.connect_timeout * LOAD_SHARE,
-                )
-            except chrome_errors.NavigationFailed as error:
-                self._leaving_document = False
-                self._session.give(machine.Lost("NETWORK", error.error_text))
-                self._loaded.set()
-            except PageNotStored as error:
-                self._leaving_document = False
-                self._session.give(machine.Lost(PAGE_NOT_STORED, str(error)))
-                self._loaded.set()
-            except chrome_errors.TargetCrashed:
-                self._loaded.set()  # again; the happening is told
-            except chrome_errors.CallTimeout as error:
-                await self._find_unloaded(str(error), settings.liveness.probe_timeout)
+            self.health.forget()
+            failure = await self._load(settings)
+            if failure is not None:
+                if isinstance(failure, Lost):
+                    self._leaving_document = False
+                self._tell(failure)
                 self._loaded.set()
             self._begun.set()
             await self._reload.wait()
 
-    async def _find_unloaded(self, silence: str, timeout_s: float) -> None:
-        """Say why no document came: the page is stuck, or, if it answers, nothing came from the network."""
+    async def _load(self, settings: SupervisorSettings) -> Broke | Lost | None:
+        """Load the page; return why it could not."""
+        url, liveness = settings.whatsapp.url, settings.liveness
         try:
-            await self._tab.stop_loading()  # until then nothing is answered
-            await self.page.probe(timeout_s)
-        except (chrome_errors.CallTimeout, chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
-            self._tell_broken(machine.PAGE_HUNG, silence, Level.PAGE)
-        else:
-            self._leaving_document = False
-            self._session.give(machine.Lost("NETWORK", f"no answer came: {silence}"))
+            await self._pin.prepare(url, liveness.probe_timeout)
+            await self._tab.navigate(url, until="commit", timeout_s=liveness.connect_timeout * LOAD_SHARE)
+        except chrome_errors.NavigationFailed as error:
+            return Lost("NETWORK", error.error_text)
+        except PageNotStored as error:
+            return Lost(PAGE_NOT_STORED, str(error))
+        except chrome_errors.TargetCrashed:
+            self._loaded.set()  # again; the happening is told
+        except chrome_errors.CallTimeout as error:
+            return await self.health.why_unloaded(str(error), liveness.probe_timeout)
+        return None
 
     async def _probe(self) -> None:
         """See to it that the page's event loop turns, and the browser's; and that the library is there."""
@@ -269,59 +241,26 @@ class PageLife:
                 continue
             try:
                 await self._pin.follow(liveness.probe_timeout)
-                self._take_vitals(await self.page.probe(liveness.probe_timeout))
+                found = await self.health.check(liveness.probe_timeout)
             except (chrome_errors.ContextDestroyed, chrome_errors.TargetCrashed):
                 continue  # it navigates: the next probe asks the new document
             except chrome_errors.CallTimeout as error:
-                await self._find_hung(str(error), liveness.probe_timeout)
+                self._tell(await self.health.who_hangs(str(error), liveness.probe_timeout))
+                await self._end_loop(liveness.probe_timeout)
+            else:
+                if found is not None and self._at_home:
+                    self._tell(found)
 
-    def _take_vitals(self, vitals: whatsapp.Vitals) -> None:
-        stalled = self._vitals is not None and self._vitals.progress == vitals.progress
-        self._vitals = vitals
-        if not self._at_home:
-            return
-        fault = vitals.fault or (HALF_LOADED if stalled and not vitals.loaded else None)
-        if fault is not None and self._session.state.status in ("connecting", "disconnected"):
-            self._lose("NETWORK", self._with_pin(fault))
-        elif vitals.loaded and not vitals.library:
-            self._tell_broken("LIBRARY_MISSING", "the page library is not in the page", Level.RELOAD)
-        elif vitals.needs_update and self._was_connected:
-            if not self._pin.would_stay:
-                self._session.give(machine.UpdateWanted())
-            elif not self._update_told:
-                self._update_told = True
-                _log.info("page_update_not_taken", session_id=self._session.id, version=self._pin.served)
-
-    async def _find_hung(self, silence: str, timeout_s: float) -> None:
-        """Say who it is that does not answer; end the page's loop where that is wanted."""
-        try:
-            await self._tab.connection.call("Browser.getVersion", timeout_s=timeout_s / 2)
-        except chrome_errors.CallTimeout as error:
-            self._tell_broken("BROWSER_HUNG", str(error), Level.BROWSER)
-            return
-        self._tell_broken(machine.PAGE_HUNG, silence, Level.LOOP)
+    async def _end_loop(self, timeout_s: float) -> None:
+        """End the page's loop where that is wanted; tell what came of it, though it is known to be broken."""
         if not self._loop_to_end:
             return
         self._loop_to_end = False
-        try:
-            with contextlib.suppress(chrome_errors.ContextDestroyed):
-                await self._tab.terminate_execution()
-                await self.page.probe(timeout_s)
-        except chrome_errors.TargetCrashed:  # nobody was told: that it is broken was known
-            self._broken = False
-            cause = "OUT_OF_MEMORY" if self._ran_out_of_memory() else "PAGE_CRASHED"
-            self._tell_broken(cause, "the page's renderer died in its loop", Level.RELOAD)
-        except chrome_errors.CallTimeout:
-            self._broken = False
-            self._tell_broken(machine.PAGE_HUNG, "its loop could not be ended", Level.PAGE)
-        else:
-            self._broken = False
-            self._session.give(machine.Mended())
+        became = await self.health.end_loop(timeout_s)
+        self._broken = False
+        self._tell(became)
 
-    async def _listen(
-        self,
-        told: AsyncIterator[news.News],
-    ) -> None:
+    async def _listen(self, told: AsyncIterator[news.News]) -> None:
         async for item in told:
             match item:
                 case news.PageState() | news.Qr() | news.Pairing() if self._leaving_document:
@@ -341,7 +280,7 @@ class PageLife:
                     self._catch_up.forget()
                     self._session.unlink()
                 case news.Banned(event=event):
-                    self._lose("BANNED", event)
+                    self._tell(Lost("BANNED", event))
                 case news.Message():
                     self._inbox.take(item)
                 case news.Acked():
@@ -358,16 +297,12 @@ class PageLife:
                     self._session.journal.resolved(message_id, key, chat_id)
 
     def _take_verdict(self, missing: tuple[str, ...], early: bool) -> None:
-        self._session.lacking = features_without(missing)
+        session_id = self._session.id
+        self._session.lacking = lacking = features_without(missing)
         if missing:
-            _log.warning(
-                "store_objects_missing",
-                session_id=self._session.id,
-                names=missing,
-                features=self._session.lacking,
-            )
+            _log.warning("store_objects_missing", session_id=session_id, names=missing, features=lacking)
         else:
-            _log.info("store_objects_functional", session_id=self._session.id, early=early)
+            _log.info("store_objects_functional", session_id=session_id, early=early)
 
     def _take_state(self, state: news.PageState) -> None:
         self._pin.take_state(state)
@@ -382,9 +317,10 @@ class PageLife:
                 self._start(self._catch_up.run)
             case ("lost", reason):
                 detail = f"socket {state.socket}"
-                self._lose(reason, self._with_pin(detail) if reason == DEPRECATED_VERSION else detail)
+                detail = self._pin.beside(detail) if reason == DEPRECATED_VERSION else detail
+                self._tell(Lost(reason, detail))
             case "opening" if self._was_connected and state.authenticated:
-                self._lose("NETWORK", f"socket {state.socket}")
+                self._tell(Lost("NETWORK", f"socket {state.socket}"))
             case _:
                 pass
 
@@ -396,16 +332,7 @@ class PageLife:
         """The page wanted to load itself again, and is shown an error in its place."""
         self._forsake()
         self._at_home = False
-        self._lose(reason, self._with_pin(detail))
-
-    def _with_pin(self, detail: str) -> str:
-        """Say beside what is wrong that the page is of a stored version, where it is."""
-        version = self._pin.served
-        return detail if version is None else f"{detail}; the page is kept at version {version}"
-
-    def _lose(self, reason: str, detail: str) -> None:
-        self._outbox.disconnected()
-        self._session.give(machine.Lost(reason, detail))
+        self._tell(Lost(reason, self._pin.beside(detail)))
 
     def _start(self, task: Task) -> None:
         if self._nursery is not None:

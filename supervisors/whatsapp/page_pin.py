@@ -90,6 +90,10 @@ class PagePin:
         """Whether to load the page again would bring the version that is there."""
         return self.served is not None and self.served == self._pages.pinned
 
+    def beside(self, detail: str) -> str:
+        """Say beside what is wrong that the page is of a stored version, where it is."""
+        return detail if self.served is None else f"{detail}; the page is kept at version {self.served}"
+
     @contextmanager
     def capture(self) -> Iterator[Capture]:
         """Let the site's own document through at the next load, and take it, while the block lasts.
