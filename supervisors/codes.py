@@ -9,15 +9,17 @@ import time
 import structlog
 import trio
 
-from protocol.times import rfc3339
-from supervisors import machine
 from supervisors.chrome.errors import CallTimeout
-from supervisors.session import PairingCode, Session
+from supervisors.session import Session
 from supervisors.whatsapp import news
-from supervisors.whatsapp.page import FIRST_CODE_S, NEXT_CODE_S, WhatsAppPage
+from supervisors.whatsapp.page import WhatsAppPage
 
 _log = structlog.get_logger(__name__)
 
+# How long WhatsApp shows a code: the first for 60 s, five more for 20 s each, then none until it is asked to.
+# The page gives no time of expiry; measured on wa-js 4.6.0 and web.whatsapp.com's own rotation.
+FIRST_CODE_S = 60
+NEXT_CODE_S = 20
 # A page that shows no codes when asked to is asked again after this long.
 REFRESH_AGAIN_S = 5.0
 
@@ -41,16 +43,15 @@ class Codes:
             return
         life_s = FIRST_CODE_S if self._first else NEXT_CODE_S
         self._first = False
-        expires_at_ms = int((time.time() + life_s) * 1000)
-        self._session.show_qr(code, expires_at_ms, rfc3339(expires_at_ms))
+        self._session.show_qr(code, int((time.time() + life_s) * 1000))
 
     def take_pairing(self, pairing: news.Pairing) -> None:
         """Take a code for linking by number, or that it is not valid any more."""
         if pairing.code is None:
             _log.info("pairing_ended", session_id=self._session.id, error=pairing.error)
             self._session.hide_pairing()
-            return
-        self._session.show_pairing(pairing_code(pairing.phone_number, pairing.code))
+        else:
+            self._session.show_pairing(pairing.phone_number, pairing.code)
 
     async def refresh(self) -> None:
         """Have an idle page show codes again, and ask again until it does; nothing is lost by asking.
@@ -66,11 +67,3 @@ class Codes:
             await trio.sleep(REFRESH_AGAIN_S)
             if self._session.qr is not None or self._session.state.status == "connected":
                 return
-
-
-def pairing_code(phone_number: str, code: str) -> PairingCode:
-    """Return a code that the page has just given, with its expiry."""
-    expires_at_ms = int((time.time() + machine.PAIRING_LIFE_S) * 1000)
-    return PairingCode(
-        phone_number=phone_number, code=code, expires_at_ms=expires_at_ms, expires_at=rfc3339(expires_at_ms)
-    )

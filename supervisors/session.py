@@ -21,6 +21,7 @@ import trio
 
 from protocol.errors import RpcError
 from protocol.proxy import Proxy
+from protocol.times import rfc3339
 from supervisors import machine
 from supervisors.journal import ConnectionFacts, Journal
 from supervisors.login import PROFILE_CORRUPT, Login
@@ -46,7 +47,6 @@ class PairingCode:
     phone_number: str
     code: str
     expires_at_ms: int
-    expires_at: str
 
 
 @attrs.frozen(kw_only=True)
@@ -277,7 +277,7 @@ class Session:
         self._changed.set()
         self._changed = trio.Event()
 
-    def show_qr(self, text: str, expires_at_ms: int, expires_at: str) -> None:
+    def show_qr(self, text: str, expires_at_ms: int) -> None:
         """Take a new code from the page."""
         if self.state.status != "qr_generated" and self.life is not None:
             match self.login.judge_code():
@@ -289,7 +289,7 @@ class Session:
         code = QrCode(text=text, generated_at_ms=int(time.time() * 1000), expires_at_ms=expires_at_ms)
         if self.state.status != "qr_generated":
             self.facts = ConnectionFacts()  # who shows a code is linked to nobody
-        self.give(machine.QrShown(text, expires_at))
+        self.give(machine.QrShown(text, rfc3339(expires_at_ms)))
         if self.state.status == "qr_generated":
             self.qr = code
 
@@ -301,12 +301,13 @@ class Session:
         """Forget all codes: the document that gave them is gone, or going."""
         self.qr = self.pairing = None
 
-    def show_pairing(self, code: PairingCode) -> None:
-        """Take a code for linking by number; one that is known already changes nothing."""
-        if self.state.status != "qr_generated" or (self.pairing and self.pairing.code == code.code):
+    def show_pairing(self, phone_number: str, code: str) -> None:
+        """Take a code for linking by number that is valid from now on; one known already changes nothing."""
+        if self.state.status != "qr_generated" or (self.pairing and self.pairing.code == code):
             return
-        self.pairing = code
-        self.give(machine.PairingCodeShown(code.code, code.expires_at))
+        expires_at_ms = int((time.time() + machine.PAIRING_LIFE_S) * 1000)
+        self.pairing = PairingCode(phone_number=phone_number, code=code, expires_at_ms=expires_at_ms)
+        self.give(machine.PairingCodeShown(code, rfc3339(expires_at_ms)))
 
     def hide_pairing(self) -> None:
         """Forget the code for linking by number: it is not valid any more."""

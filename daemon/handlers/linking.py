@@ -18,8 +18,8 @@ from protocol.models import (
     SessionScreenshotResult,
     StatusResult,
 )
+from protocol.times import rfc3339
 from supervisors.chrome.errors import CallTimeout, ChromeError, ContextDestroyed, PageError
-from supervisors.codes import pairing_code
 from supervisors.machine import Phase
 from supervisors.session import Session
 from supervisors.whatsapp.page import Failure, WhatsAppPage
@@ -40,7 +40,7 @@ async def pair(service: Service, _call: Call, params: SessionPairParams) -> Sess
     code = session.pairing
     if code is None or code.phone_number != params.number or code.expires_at_ms <= now_ms():
         answer = await _ask(session, lambda: page.pair(params.number))
-        session.show_pairing(pairing_code(params.number, answer))
+        session.show_pairing(params.number, answer)
         await session.recorded()
         code = session.pairing
         if session.state.status != "qr_generated":
@@ -49,7 +49,7 @@ async def pair(service: Service, _call: Call, params: SessionPairParams) -> Sess
             raise RpcError(
                 "SESSION_BUSY", "Another number is being paired", currentStatus=session.told.status
             )
-    return SessionPairResult(pairing_code=code.code, expires_at=code.expires_at)
+    return SessionPairResult(pairing_code=code.code, expires_at=rfc3339(code.expires_at_ms))
 
 
 async def log_out(service: Service, _call: Call, params: SessionParams) -> StatusResult:

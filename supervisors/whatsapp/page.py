@@ -42,11 +42,6 @@ PIECE_BYTES = 768 * 1024
 REFRESH_TIMEOUT_S = 10.0
 LEAST_ERROR_STATUS = 400
 
-# How long WhatsApp shows a code: the first for 60 s, five more for 20 s each, then none until it is asked to.
-# The page gives no time of expiry; measured on wa-js 4.6.0 and web.whatsapp.com's own rotation.
-FIRST_CODE_S = 60
-NEXT_CODE_S = 20
-
 
 @attrs.frozen(kw_only=True)
 class Failure:

@@ -64,7 +64,7 @@ class Life(LinkedLife):
             if self._over.is_set() or step == "die":
                 return
             if step == "qr":
-                self._session.show_qr("1@code", 10**13, "2286-11-20T17:46:40.000Z")
+                self._session.show_qr("1@code", 10**13)
             elif step == "connect":
                 number = zlib.crc32(self._session.id.encode())  # another for each
                 self._session.connect(ConnectionFacts(phone_number=f"+49{number}"))

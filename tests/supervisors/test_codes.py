@@ -15,7 +15,7 @@ from supervisors.whatsapp.page import Failure
 def test_the_first_code_of_a_row_is_valid_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[str, int]] = []
 
-    def show_qr(code: str, expires_at_ms: int, _expires_at: str) -> None:
+    def show_qr(code: str, expires_at_ms: int) -> None:
         shown.append((code, expires_at_ms))
 
     monkeypatch.setattr("supervisors.codes.time.time", lambda: 1000)
