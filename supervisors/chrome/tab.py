@@ -46,7 +46,6 @@ class Navigated:
     """The page's main frame has a new document; what ran in the old one is gone."""
 
     url: str
-    loader_id: str
 
 
 @frozen
@@ -167,10 +166,8 @@ class Tab:
             match event.params:
                 case {"targetId": self.target_id, "status": str(status), "errorCode": int(code)}:
                     return Crashed(status, code)
-                case {"frame": {"url": str(url), "loaderId": str(loader_id), **frame}} if (
-                    "parentId" not in frame
-                ):
-                    return Navigated(url, loader_id)
+                case {"frame": {"url": str(url), **frame}} if "parentId" not in frame:
+                    return Navigated(url)
                 case _:
                     return None
 
@@ -207,44 +204,34 @@ class Tab:
                 await self.call("Network.enable")
                 await self.call("Network.setBypassServiceWorker", {"bypass": True})
         try:
-            await self._load("Page.navigate", {"url": url}, url, until, timeout_s)
+            await self._load(url, until, timeout_s)
         finally:
             if passing_by and not self.documents.holding:
                 self.connection.post("Network.disable", session_id=self.session_id)
 
-    async def reload(
-        self, *, ignore_cache: bool = False, until: Stage = "load", timeout_s: float = NAVIGATE_TIMEOUT_S
-    ) -> None:
-        """Load the same page again; arguments and errors as for `navigate`. A looping page hangs it."""
-        await self._load("Page.reload", {"ignoreCache": ignore_cache}, "reload", until, timeout_s)
-
-    async def _load(
-        self, method: str, params: dict[str, Any], url: str, until: Stage, timeout_s: float
-    ) -> None:
+    async def _load(self, url: str, until: Stage, timeout_s: float) -> None:
         watched = ("Page.frameNavigated", "Page.lifecycleEvent", "Inspector.targetCrashed")
         with (
             self.connection.events(lambda event: event, *watched, session_id=self.session_id) as events,
             trio.move_on_after(timeout_s),
         ):
-            reply = await self.call(method, params, timeout_s=math.inf)
+            reply = await self.call("Page.navigate", {"url": url}, timeout_s=math.inf)
             if "errorText" in reply:
                 raise NavigationFailed(url, reply["errorText"])
             if reply.get("isDownload"):
                 raise NavigationFailed(url, "it is a download")
-            if method == "Page.navigate" and "loaderId" not in reply:
-                return  # the same document, at another fragment
-            await _arrival(events, reply.get("loaderId"), until)
+            if "loaderId" in reply:  # else it is the same document, at another fragment
+                await _arrival(events, reply["loaderId"], until)
             return
-        raise CallTimeout(method, timeout_s)
+        raise CallTimeout("Page.navigate", timeout_s)
 
-    async def evaluate(
-        self, expression: str, *, await_promise: bool = True, timeout_s: float = EVALUATE_TIMEOUT_S
-    ) -> Any:
+    async def evaluate(self, expression: str, *, timeout_s: float = EVALUATE_TIMEOUT_S) -> Any:
         """Evaluate JavaScript in the page's main frame and return its value, which must be JSON-like.
+
+        A promise is waited for.
 
         Args:
             expression: the JavaScript.
-            await_promise: whether to wait for a promise that it returns.
             timeout_s: seconds to wait. What runs too long goes on running: see `terminate_execution`.
 
         Raises:
@@ -252,7 +239,7 @@ class Tab:
             ContextDestroyed: the page navigated away meanwhile.
             CallTimeout, TargetCrashed: as they say.
         """
-        params = {"expression": expression, "awaitPromise": await_promise, "returnByValue": True}
+        params = {"expression": expression, "awaitPromise": True, "returnByValue": True}
         reply = await self.call("Runtime.evaluate", params, timeout_s=timeout_s)
         if "exceptionDetails" in reply:
             raise _page_error(reply["exceptionDetails"])
@@ -377,17 +364,14 @@ async def _first_page(connection: Connection, found: Mapping[str, Any]) -> str:
     return target_id
 
 
-async def _arrival(events: EventStream[Event], loader_id: str | None, until: Stage) -> None:
-    """Wait until the document of `loader_id`, or the next one where it is None, is there."""
+async def _arrival(events: EventStream[Event], loader_id: str, until: Stage) -> None:
+    """Wait until the document of `loader_id` is there, as far as `until` says."""
     async for event in events:
         if event.method == "Inspector.targetCrashed":
             raise TargetCrashed
         if event.method == "Page.frameNavigated":
             frame = event.params["frame"]
-            if "parentId" in frame or loader_id not in (None, frame["loaderId"]):
-                continue
-            loader_id = frame["loaderId"]
-            if until == "commit":
+            if until == "commit" and "parentId" not in frame and frame["loaderId"] == loader_id:
                 return
         elif event.params["loaderId"] == loader_id and event.params["name"] == until:
             return
