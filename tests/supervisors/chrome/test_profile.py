@@ -143,7 +143,7 @@ async def test_a_stranger_with_the_reused_number_is_left_alone(tmp_path: Path) -
     profile = tmp_path / "profile"
     async with trio.open_nursery() as nursery:
         # Even one that has our profile on its command line.
-        command = [sys.executable, "-c", "input()", f"--user-data-dir={profile}"]
+        command = [sys.executable, "-c", "import signal; signal.pause()", f"--user-data-dir={profile}"]
         stranger: trio.Process = await nursery.start(trio.run_process, command)
         leave_lock(profile, f"{socket.gethostname()}-{stranger.pid}")
         async with lock_profile(profile):
