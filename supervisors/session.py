@@ -141,8 +141,7 @@ class Session:
 
     async def reached(self, condition: Callable[[State], bool]) -> State:
         """Wait until the state, as it may be told, meets `condition`; return it."""
-        while not condition(self.told):
-            await self._changed.wait()
+        await self.until(lambda: condition(self.told))
         return self.told
 
     def connected_page(self) -> WhatsAppPage:
@@ -156,8 +155,7 @@ class Session:
 
     async def recorded(self) -> None:
         """Wait until everything that has happened so far is durable, and may be told."""
-        while self._recording:
-            await self._changed.wait()
+        await self.until(lambda: not self._recording)
 
     async def ended(self) -> None:
         """Wait until there is no browser, whether that could be recorded or not.
@@ -165,14 +163,12 @@ class Session:
         Returns as well where there was none for a moment, and somebody has started the session again.
         """
         ends = self._ends
-        while self.state.phase is not Phase.DOWN and self._ends == ends:
-            await self._changed.wait()
+        await self.until(lambda: self.state.phase is Phase.DOWN or self._ends != ends)
 
     async def held(self) -> bool:
         """After a `Hold`: wait until there is no browser; return whether the session is held, not stopped."""
         ends = self._ends
-        while self.state.phase is not Phase.HELD and self._ends == ends:
-            await self._changed.wait()
+        await self.until(lambda: self.state.phase is Phase.HELD or self._ends != ends)
         return self._ends == ends
 
     async def stopped(self) -> State:
