@@ -81,7 +81,7 @@ class Vitals:
     """How a page is: whole, with the library in it, which has found its way; wanting an update of itself.
 
     `fault` says what the network did to it: that another page answered, an error, or a part of it only.
-    `progress` grows while it loads.
+    `progress` grows while it loads, and says nothing once it has.
     """
 
     loaded: bool
