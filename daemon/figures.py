@@ -25,10 +25,10 @@ async def of_browsers(pids: Sequence[int]) -> dict[int, ProcessFigures]:
 def _measure(pids: Sequence[int]) -> dict[int, ProcessFigures]:
     groups = {pid: cgroups.of_process(pid) for pid in pids}
     alone = [pid for pid, group in groups.items() if group is None]
-    trees = processes.trees(processes.table() if alone else (), alone)
+    forest = processes.Forest(processes.table() if alone else ())
     found = {}
     for pid, group in groups.items():
-        members = [each.pid for each in trees[pid]] if group is None else group.pids()
+        members = [each.pid for each in forest.tree(pid)] if group is None else group.pids()
         figures = _sum(pid, members, group)
         if figures is not None:
             found[pid] = figures

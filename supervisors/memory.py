@@ -62,8 +62,9 @@ def _measure(pids: Sequence[int]) -> dict[int, int]:
     import psutil
 
     sizes = dict.fromkeys(pids, 0)
-    for pid, members in processes.trees(processes.table() if pids else (), pids).items():
-        for member in members:
+    forest = processes.Forest(processes.table() if pids else ())
+    for pid in pids:
+        for member in forest.tree(pid):
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 sizes[pid] += psutil.Process(member.pid).memory_full_info().pss
     return {pid: size for pid, size in sizes.items() if size}
@@ -78,8 +79,8 @@ async def held(pids: Sequence[int]) -> dict[int, int]:
 
 
 def _held(pids: Sequence[int]) -> dict[int, int]:
-    found = processes.trees(processes.table() if pids else (), pids)
-    return {pid: sum(_anonymous(each.pid) for each in members) for pid, members in found.items()}
+    forest = processes.Forest(processes.table() if pids else ())
+    return {pid: sum(_anonymous(each.pid) for each in forest.tree(pid)) for pid in pids}
 
 
 def _anonymous(pid: int) -> int:

@@ -10,13 +10,13 @@ import os
 import signal
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 PROC = Path("/proc")
 GONE = frozenset("ZX")
@@ -37,14 +37,14 @@ class Process:
 def read(pid: int) -> Process | None:
     """Return the process with that pid, zombies included, or None if there is none to be seen."""
     try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+        text = _contents(f"{PROC}/{pid}/stat")
     except OSError:
         return None
     # The name between the parentheses may hold blanks and parentheses itself: proc_pid_stat(5).
-    fields = text.rpartition(")")[2].split()
+    fields = text.rpartition(b")")[2].split()
     return Process(
         pid=pid,
-        state=fields[0],
+        state=fields[0].decode(),
         parent=int(fields[1]),
         group=int(fields[2]),
         session=int(fields[3]),
@@ -54,56 +54,97 @@ def read(pid: int) -> Process | None:
 
 def table() -> list[Process]:
     """Return every process that can be seen; one that ends meanwhile is left out."""
-    found = (read(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit())
-    return [process for process in found if process is not None]
+    return [process for process in map(read, _pids()) if process is not None]
 
 
 def mentioning(words: bytes) -> list[Process]:
     """Return the processes on whose command line these words are; quicker than a look at all."""
     found = []
-    for pid in filter(str.isdigit, os.listdir(PROC)):  # noqa: PTH208  # every launch waits for it
+    for pid in _pids():
         try:
-            with open(f"{PROC}/{pid}/cmdline", "rb", buffering=0) as file:  # noqa: PTH123  # a Path takes twice
-                mentioned = words in file.read()
+            mentioned = words in _contents(f"{PROC}/{pid}/cmdline")
         except OSError:
             continue
-        if mentioned and (process := read(int(pid))) is not None:
+        if mentioned and (process := read(pid)) is not None:
             found.append(process)
     return found
 
 
-def tree(processes: Iterable[Process], leader: int) -> list[Process]:
-    """Return the living processes that belong to `leader`: itself, its descendants and its session.
-
-    The session finds those whose parent died; the descent finds those that began a session of their own.
-    Zombies are left out, but lead to their children.
-    """
-    return trees(processes, [leader])[leader]
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]  # noqa: PTH208  # a Path takes twice
 
 
-def trees(processes: Iterable[Process], leaders: Iterable[int]) -> dict[int, list[Process]]:
-    """Return what `tree` does for each of the leaders; the processes are gone through once for all."""
-    children, sessions = defaultdict[int, list[Process]](list), defaultdict[int, list[Process]](list)
-    by_pid: dict[int, Process] = {}
-    for process in processes:
-        by_pid[process.pid] = process
-        children[process.parent].append(process)
-        sessions[process.session].append(process)
+def _contents(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # a Path takes twice
+        return file.read()
 
-    def members(leader: int) -> Iterator[Process]:
-        seen: set[int] = set()
-        ahead = [*sessions.get(leader, ()), *children.get(leader, ())]
-        if leader in by_pid:
-            ahead.append(by_pid[leader])
+
+class Forest:
+    """Who belongs to whom in a process table."""
+
+    def __init__(self, processes: Iterable[Process]) -> None:
+        self._children = defaultdict[int, list[Process]](list)
+        self._sessions = defaultdict[int, list[Process]](list)
+        self._by_pid: dict[int, Process] = {}
+        for process in processes:
+            self._by_pid[process.pid] = process
+            self._children[process.parent].append(process)
+            self._sessions[process.session].append(process)
+
+    def tree(self, leader: int) -> list[Process]:
+        """Return the living processes that belong to `leader`: itself, its descendants and its session.
+
+        The session finds those whose parent died; the descent finds those that began a session of their own.
+        Zombies are left out, but lead to their children.
+        """
+        found: dict[int, Process] = {}
+        ahead = [*self._sessions.get(leader, ()), *self._children.get(leader, ())]
+        if leader in self._by_pid:
+            ahead.append(self._by_pid[leader])
         while ahead:
             process = ahead.pop()
-            if process.pid not in seen:
-                seen.add(process.pid)
-                ahead += children.get(process.pid, ())
-                if process.state not in GONE:
-                    yield process
+            if process.pid not in found:
+                found[process.pid] = process
+                ahead += self._children.get(process.pid, ())
+        return [process for process in found.values() if process.state not in GONE]
 
-    return {leader: list(members(leader)) for leader in leaders}
+
+class Looks:
+    """Looks at all processes, in a thread: one serves all who asked before it began.
+
+    `table` is what looks.
+    """
+
+    def __init__(self, table: Callable[[], Iterable[Process]] = table) -> None:
+        self._table = table
+        self._looking = trio.Lock()
+        self._thread = trio.CapacityLimiter(1)  # of its own: whoever looks, looks at once
+        self._next: list[Forest] = []  # what the look that has not begun yet will find
+
+    async def look(self) -> Forest:
+        """Return what is found by a look that began after this call."""
+        found = self._next
+        async with self._looking:
+            if not found:  # else somebody who waited, too, has looked
+                self._next = []
+                found.append(await trio.to_thread.run_sync(self._look, limiter=self._thread))
+        return found[0]
+
+    def _look(self) -> Forest:
+        return Forest(self._table())
+
+
+_looks: Final = trio.lowlevel.RunVar[Looks]("looks")
+
+
+async def look() -> Forest:
+    """Return who belongs to whom now; all who ask at the same time share a look."""
+    try:
+        looks = _looks.get()
+    except LookupError:
+        looks = Looks()
+        _looks.set(looks)
+    return await looks.look()
 
 
 def open_pidfd(process: Process) -> int | None:
@@ -138,7 +179,7 @@ async def kill_tree(leader: Process) -> None:
     leader that is gone is its own; a leader of the same pid and another start means that nothing is left.
     """
     while (now := read(leader.pid)) is None or now.started == leader.started:
-        members = tree(table(), leader.pid)
+        members = (await look()).tree(leader.pid)
         if not members:
             return
         await kill(members)

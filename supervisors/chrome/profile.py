@@ -232,7 +232,7 @@ def _look_up(process: processes.Process) -> Owner | None:
 
 async def _end(owner: Owner, directory: Path, polite_s: float, kill_s: float) -> None:
     """End a browser: asked first (Chrome closes properly on SIGTERM), then killed with its whole tree."""
-    members = processes.tree(processes.table(), owner.process.pid)
+    members = (await processes.look()).tree(owner.process.pid)
     pidfd = processes.open_pidfd(owner.process)
     if pidfd is not None:
         log.warning("orphaned_browser_found", pid=owner.process.pid, path=str(directory))

@@ -276,7 +276,7 @@ def test_the_environment_holds_no_secrets() -> None:
 @pytest.mark.chrome
 async def test_a_killed_daemon_leaves_no_browser(browser: Browser, opener: Opener, tmp_path: Path) -> None:
     async with child("launch", str(browser.path), str(tmp_path)) as (daemon, leader):
-        members = processes.tree(processes.table(), leader)
+        members = processes.Forest(processes.table()).tree(leader)
         assert len(members) > 1
         pidfds = [pidfd for pidfd in map(processes.open_pidfd, members) if pidfd is not None]
         daemon.kill()
@@ -298,7 +298,7 @@ async def test_the_sandbox_confines_the_renderers_of_an_ordinary_user(browser: B
         if os.geteuid() == 0:
             os.chown(directory, NOBODY, NOBODY)
         async with child("sandboxed", str(browser.path), name) as (daemon, leader):
-            members = processes.tree(processes.table(), leader)
+            members = processes.Forest(processes.table()).tree(leader)
             renderers = [member.pid for member in members if "--type=renderer" in command_line_of(member.pid)]
             assert renderers
             for pid in renderers:

@@ -1,11 +1,14 @@
 """Who belongs to whom in a process table."""
 
+import threading
 from collections.abc import Iterable
 
+import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisors.chrome.processes import GONE, Process, tree, trees
+from supervisors.chrome.processes import GONE, Forest, Looks, Process
 
 LEADERS = range(1, 9)
 
@@ -36,9 +39,9 @@ def test_a_tree_has_who_began_a_session_of_its_own_and_whose_parent_died() -> No
         process(14, 1, 10),  # its parent is gone
         process(20, 1, 20),
     ]
-    assert pids(tree(table, 10)) == [10, 11, 13, 14]
-    assert pids(tree(table[1:], 10)) == [11, 13, 14]
-    assert tree(table, 99) == []
+    assert pids(Forest(table).tree(10)) == [10, 11, 13, 14]
+    assert pids(Forest(table[1:]).tree(10)) == [11, 13, 14]
+    assert Forest(table).tree(99) == []
 
 
 @given(
@@ -54,7 +57,58 @@ def test_a_tree_has_who_began_a_session_of_its_own_and_whose_parent_died() -> No
     )
 )
 def test_trees_of_many_are_found_in_one_go(table: list[Process]) -> None:
-    found = trees(iter(table), LEADERS)
-    assert {leader: pids(members) for leader, members in found.items()} == {
-        leader: sorted(descended(table, leader)) for leader in LEADERS
-    }
+    forest = Forest(iter(table))
+    for leader in LEADERS:
+        assert pids(forest.tree(leader)) == sorted(descended(table, leader))
+
+
+class Table:
+    """Counts how often it is looked at; a look waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.go_on = threading.Semaphore(0)
+
+    def __call__(self) -> list[Process]:
+        self.looks += 1
+        self.go_on.acquire()
+        return [process(self.looks, 1, 1)]
+
+
+async def test_all_who_ask_before_a_look_begins_share_it(nursery: trio.Nursery) -> None:
+    table, found = Table(), list[int]()
+    looks = Looks(table)
+
+    async def ask() -> None:
+        forest = await looks.look()
+        found.extend(each.pid for each in forest.tree(1))
+
+    nursery.start_soon(ask)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(100):  # the look that is under way may have missed what they ask for
+        nursery.start_soon(ask)
+    await trio.testing.wait_all_tasks_blocked()
+    table.go_on.release(2)
+    with trio.fail_after(10):
+        while len(found) < 101:
+            await trio.testing.wait_all_tasks_blocked()
+    assert (table.looks, found) == (2, [1] + [2] * 100)
+
+
+async def test_one_who_asks_no_more_keeps_nobody_else_from_looking(nursery: trio.Nursery) -> None:
+    table, scopes, found = Table(), [trio.CancelScope() for _ in range(3)], list[Forest]()
+    looks = Looks(table)
+
+    async def ask(scope: trio.CancelScope) -> None:
+        with scope:
+            found.append(await looks.look())
+
+    for scope in scopes:  # the second is the one who would look for the third, too
+        nursery.start_soon(ask, scope)
+        await trio.testing.wait_all_tasks_blocked()
+    scopes[1].cancel()
+    table.go_on.release(2)
+    with trio.fail_after(10):
+        while len(found) < 2:
+            await trio.testing.wait_all_tasks_blocked()
+    assert table.looks == 2
