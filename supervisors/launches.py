@@ -24,7 +24,6 @@ class Launches:
         self._limit = limit
         self._has_room = has_room
         self.reason = WAITING_FOR_LAUNCH  # what those who wait are waiting for
-        self._changed = trio.Event()
         self._waiting: deque[Turn] = deque()
         self._launching: set[Turn] = set()
 
@@ -46,10 +45,6 @@ class Launches:
         """Return how many launch or wait before this one; 0 once it has come."""
         return len(self._launching) + self._waiting.index(turn) if turn in self._waiting else 0
 
-    async def changed(self) -> None:
-        """Wait until a turn has come, or what is waited for has changed."""
-        await self._changed.wait()
-
     async def keep_looking(self) -> None:
         """Look whether there is memory again, while somebody waits for it; never returns."""
         while True:
@@ -59,7 +54,6 @@ class Launches:
 
     def _advance(self) -> None:
         reason = WAITING_FOR_LAUNCH
-        came = False
         while self._waiting and len(self._launching) < self._limit:
             if not self._has_room(len(self._launching)):
                 reason = WAITING_FOR_MEMORY
@@ -67,11 +61,11 @@ class Launches:
             turn = self._waiting.popleft()
             self._launching.add(turn)
             turn.has_come.set()
-            came = True
-        if came or reason != self.reason:
+            turn.tell()
+        if reason != self.reason:
             self.reason = reason
-            self._changed.set()
-            self._changed = trio.Event()
+            for turn in self._waiting:
+                turn.tell()
 
 
 class Turn:
@@ -79,6 +73,7 @@ class Turn:
 
     def __init__(self, launches: Launches) -> None:
         self._launches = launches
+        self._news = trio.Event()
         self.has_come = trio.Event()
 
     @property
@@ -92,8 +87,13 @@ class Turn:
         return self._launches.reason
 
     async def news(self) -> None:
-        """Wait until it may have come, or waits for something else."""
-        await self._launches.changed()
+        """Wait until it has come, or waits for something else."""
+        await self._news.wait()
+
+    def tell(self) -> None:
+        """Wake whoever waits for news."""
+        self._news.set()
+        self._news = trio.Event()
 
     def close(self) -> None:
         """Give the place up; may be called again."""

@@ -1,9 +1,12 @@
 """Who may launch, and when: in order, never more than the limit."""
 
+import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisors.launches import Launches, Turn
+from supervisors.machine import WAITING_FOR_MEMORY
 
 
 def test_those_who_wait_come_in_order() -> None:
@@ -18,6 +21,31 @@ def test_those_who_wait_come_in_order() -> None:
     assert not fourth.has_come.is_set()
     third.close()
     assert fourth.has_come.is_set()
+
+
+async def test_each_hears_of_its_own_turn_and_all_of_what_they_wait_for(nursery: trio.Nursery) -> None:
+    room = [True]
+    launches = Launches(1, lambda _launching: room[0])
+    first, *waiting = (launches.join() for _ in range(4))
+    heard: list[Turn] = []
+
+    async def listen(turn: Turn) -> None:
+        while True:
+            await turn.news()
+            heard.append(turn)
+
+    for turn in waiting:
+        nursery.start_soon(listen, turn)
+    await trio.testing.wait_all_tasks_blocked()
+    first.close()
+    await trio.testing.wait_all_tasks_blocked()
+    assert heard == waiting[:1]
+    room[0] = False
+    waiting[0].close()
+    await trio.testing.wait_all_tasks_blocked()
+    assert sorted(heard[1:], key=waiting.index) == waiting[1:]
+    assert waiting[1].reason == WAITING_FOR_MEMORY
+    nursery.cancel_scope.cancel()
 
 
 @given(limit=st.integers(1, 4), steps=st.lists(st.integers(0, 20), max_size=60))
