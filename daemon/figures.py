@@ -1,7 +1,7 @@
 """What a session takes of the machine: its browser, as its control group or psutil sees it, and the disk."""
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import trio
@@ -12,14 +12,7 @@ from supervisors.chrome import cgroups, processes
 from supervisors.chrome.usage import disk_use
 
 _COUNTED_FOR_S = 60.0
-
-
-async def of_browsers(pids: Sequence[int]) -> dict[int, ProcessFigures]:
-    """Return the figures of browsers with all their processes, by their main pids; of those that are there.
-
-    Reads /proc in a thread: one look at the process table for all, and then some milliseconds each.
-    """
-    return await trio.to_thread.run_sync(_measure, pids, abandon_on_cancel=True) if pids else {}
+_MEASURED_FOR_S = 10.0
 
 
 def _measure(pids: Sequence[int]) -> dict[int, ProcessFigures]:
@@ -63,6 +56,30 @@ def _sum(pid: int, members: Iterable[int], group: cgroups.Cgroup | None) -> Proc
         cpu_seconds=round(cpu_s if spent_s is None else spent_s, 2),
         memory_bytes=group.memory_bytes() if group else None,
     )
+
+
+class Browsers:
+    """What browsers take of the machine; measured in a thread, at most every ten seconds each.
+
+    `measure` does: one look at the process table for all, and then some milliseconds each.
+    """
+
+    def __init__(self, measure: Callable[[Sequence[int]], dict[int, ProcessFigures]] = _measure) -> None:
+        self._measure = measure
+        self._measured: dict[int, tuple[float, ProcessFigures]] = {}
+
+    async def of(self, pids: Sequence[int]) -> dict[int, ProcessFigures]:
+        """Return the figures of browsers with all their processes, by their main pids; of those there are."""
+        now = trio.current_time()
+        self._measured = {
+            pid: each for pid, each in self._measured.items() if now - each[0] < _MEASURED_FOR_S
+        }
+        found = {pid: self._measured[pid][1] for pid in pids if pid in self._measured}
+        if missing := [pid for pid in pids if pid not in found]:
+            fresh = await trio.to_thread.run_sync(self._measure, missing, abandon_on_cancel=True)
+            self._measured |= {pid: (now, each) for pid, each in fresh.items()}
+            found |= fresh
+        return found
 
 
 class Disk:

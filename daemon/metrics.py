@@ -21,7 +21,6 @@ from prometheus_client.core import (
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from daemon import figures
 from daemon.access import Peer
 from daemon.journal import now_ms
 from daemon.service import Service
@@ -57,7 +56,7 @@ async def text(service: Service, peer: Peer | None) -> str:
 
     rows, stored, behind = await service.store.read(query)
     pids = {each.id: each.life.pid for each in service.seen_by(peer) if each.life and each.life.pid}
-    found = await figures.of_browsers([*pids.values()])
+    found = await service.browsers.of([*pids.values()])
     processes = {session_id: found[pid] for session_id, pid in pids.items() if pid in found}
     size, free = await trio.to_thread.run_sync(service.store.sizes)
     registry = CollectorRegistry(auto_describe=False)

@@ -11,7 +11,7 @@ import trio
 from daemon.access import Peer
 from daemon.backups import Backups
 from daemon.config import Config
-from daemon.figures import Disk
+from daemon.figures import Browsers, Disk
 from daemon.files import MediaFiles
 from daemon.journal import StoreJournal, now_ms
 from daemon.reload import Outcome
@@ -60,6 +60,7 @@ class Service:
     connections: Callable[[], int]
     disk: Disk
     log: SessionLog
+    browsers: Browsers = attrs.Factory(Browsers)
     started_at: float = attrs.Factory(time.monotonic)
     stopping: trio.Event = attrs.Factory(trio.Event)
     deleting: set[str] = attrs.Factory(set)

@@ -12,7 +12,7 @@ import structlog
 import trio
 from msgspec import UNSET
 
-from daemon import backup, figures
+from daemon import backup
 from daemon.access import Peer
 from daemon.dispatch import Call
 from daemon.handlers.webhooks import check_settings
@@ -286,7 +286,7 @@ async def _records(
     """
     running = [service.fleet.get(row.id) for row in rows]
     pids = {each.id: each.life.pid for each in running if each and each.life and each.life.pid}
-    processes = await figures.of_browsers([*pids.values()])
+    processes = await service.browsers.of([*pids.values()])
     found = []
     for row in rows:
         session = service.fleet.get(row.id)

@@ -157,6 +157,7 @@ class Restarts(Record, frozen=True, kw_only=True):
 class ProcessFigures(Record, frozen=True, kw_only=True):
     """The browser of a session: its main process, and sums over its process tree, or over its control group.
 
+    Up to ten seconds old.
     `memory_bytes` is what the kernel accounts to the group, file caches included; null where it does not.
     """
 
