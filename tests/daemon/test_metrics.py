@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import threading
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 import trio
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from daemon import metrics
 from daemon.config import ConfigError, parse
 from daemon.tallies import Histogram, Tallies
 from protocol.client.aio import Client
@@ -58,6 +60,28 @@ async def test_sessions_requests_and_the_store_are_counted(
         assert found["wasup_store_bytes"] > 0
         async with client.subscribe():
             assert (await samples(client))["wasup_event_readers"] == found["wasup_event_readers"] + 1
+
+
+async def test_others_are_answered_while_figures_are_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answered = trio.Event(), threading.Event()
+
+    def generate(_registry: object) -> bytes:
+        trio.from_thread.run_sync(begun.set)
+        assert answered.wait(10)
+        return b"# EOF\n"
+
+    monkeypatch.setattr(metrics, "generate_latest", generate)
+    async with (
+        daemon_in(tmp_path, monkeypatch) as daemon,
+        daemon.as_user(0) as client,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(client.call, "daemon.metrics")
+        await begun.wait()
+        await client.call("daemon.whoami")
+        answered.set()
 
 
 def test_deaths_are_counted_by_their_cause() -> None:
