@@ -114,17 +114,19 @@ class Webhooks:
         """Take over what has changed in the store: webhooks begin, go on as they are now, or end."""
         async with self._lock:
             wanted = await self._store.read(
-                lambda db: {hook.id: (hook, table.load(db, hook.id)) for hook in table.list_(db)}
+                lambda db: {
+                    hook.id: (hook, None if hook.id in self._running else table.load(db, hook.id))
+                    for hook in table.list_(db)
+                }
             )
             for hook_id in [*self._running]:
                 if hook_id not in wanted:
                     await self._stop(hook_id)
                     del self.requests[hook_id]
             for hook_id, (hook, state) in wanted.items():
-                running = self._running.get(hook_id)
-                if running is None:
+                if state is not None:
                     self._start(hook, state)
-                elif running.delivery.hook != hook:
+                elif (running := self._running[hook_id]).delivery.hook != hook:
                     moved = running.delivery.hook.url != hook.url
                     self._start(hook, _at_once(await self._stop(hook_id), enable=moved))
 

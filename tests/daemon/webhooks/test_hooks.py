@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import trio
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -17,6 +18,7 @@ from standardwebhooks import Webhook
 from daemon import logs, main
 from daemon.config import load, parse
 from daemon.store import EventLog
+from daemon.store import webhooks as table
 from daemon.webhooks import schedule
 from daemon.webhooks.delivery import Delivery
 from protocol.client.aio import Client, connect
@@ -493,3 +495,22 @@ def test_the_configuration_is_checked(text: str, said: str) -> None:
     assert said in str(refused.value)
     assert "s3cret" not in str(refused.value)
     assert "1234567" not in str(refused.value)
+
+
+async def test_where_a_webhook_stands_is_read_once(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    load_state = table.load
+
+    def load(db: apsw.Connection, hook_id: str) -> table.State:
+        read.append(hook_id)
+        return load_state(db, hook_id)
+
+    monkeypatch.setattr(table, "load", load)
+    async with daemon.run() as client:
+        for name in ("one", "two", "three"):
+            await client.call("session.create", name=name, id=name)
+            settings = {"webhookUrl": f"https://{name}.invalid/"}
+            await client.call("session.update", sessionId=name, settings=settings)
+        hooks = (await client.call("webhook.list"))["webhooks"]
+    assert sorted(read) == sorted(hook["id"] for hook in hooks)
+    assert len(read) == 3
