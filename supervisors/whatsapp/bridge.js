@@ -67,8 +67,6 @@
   });
   const answered = (call) => async (argument) => {
     try {
-      // A page that has just loaded again: nothing can be done, and nothing has been, before wa-js has begun.
-      if (!WPP.isInjected) throw failure('NOT_READY', 'the page is still loading');
       return { value: (await call(argument)) ?? null };
     } catch (error) {
       return { error: describe(error) };

@@ -87,6 +87,8 @@ const senders = {
 // Sends a content under the id that the daemon chose. With `check`, asks the page about that id first.
 // Resolves when WhatsApp's server has acknowledged it, or has refused it (`result`).
 offers.deliver = async ({ to, id, kind, content, quotedId, mentions, check }) => {
+  // A page that has just loaded again: nothing can be done with it, and nothing has been, before wa-js has begun.
+  if (!WPP.isInjected) throw failure('NOT_READY', 'the page is still loading');
   const chat = await resolveChat(to);
   const key = await fullKey(chat, id);
   const chatId = chat.id.toString();
