@@ -143,7 +143,7 @@ async def _hold(work: Work) -> float:
 def is_renderer(process: psutil.Process) -> bool:
     try:
         return "--type=renderer" in process.cmdline()
-    except psutil.ZombieProcess:  # a helper that has done its work
+    except psutil.NoSuchProcess:  # a helper that has done its work
         return False
 
 

@@ -21,6 +21,7 @@ import psutil
 import trio
 
 from protocol.times import parse
+from tests.processes import children
 from tests.simulator import Phone, Simulator
 from tests.simulator.server import TROUBLES
 from tests.system.conftest import ADA
@@ -86,9 +87,8 @@ class Victim:
             root = psutil.Process(pid)
             if kind is None:
                 return root
-            for process in root.children(recursive=True):
-                if f"--type={kind}" in process.cmdline():
-                    return process
+            if found := children(pid, kind):
+                return found[0]
             await trio.sleep(LOOK_AGAIN_S)
 
 

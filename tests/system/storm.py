@@ -20,6 +20,7 @@ from protocol.client.errors import ConnectionLost, DaemonUnreachable
 from protocol.errors import RpcError
 from supervisors import faults
 from tests.daemon.webhooks.receiver import Answer, Receiver, Request
+from tests.processes import children
 from tests.simulator import Phone, Simulator
 from tests.system.conftest import ADA, GRACE
 from tests.system.wasupd import Caller, CrashedError, Wasupd
@@ -274,14 +275,13 @@ class Storm:
         mark = f"/sessions/{session_id}/"
         with suppress(psutil.Error):
             for process in self._daemon.browsers():
-                words = process.cmdline()
+                words = process.info["cmdline"]
                 if not any(mark in word for word in words) or any("--type=" in word for word in words):
                     continue
                 if kind == "chrome":
                     return process.pid
-                for child in process.children(recursive=True):
-                    if any("--type=renderer" in word for word in child.cmdline()):
-                        return child.pid
+                if found := children(process.pid, "renderer"):
+                    return found[0].pid
         return None
 
     async def _restart(self, process: trio.Process) -> None:

@@ -8,13 +8,13 @@ import signal
 from datetime import datetime
 from pathlib import Path
 
-import psutil
 import pytest
 import trio
 import zxingcpp
 from PIL import Image
 
 from protocol.errors import RpcError
+from tests.processes import children
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, DESK, GRACE, SHOP
 from tests.system.wasupd import Caller, Wasupd, until
@@ -175,7 +175,7 @@ async def test_a_hundred_starts_make_one_browser(wasupd: Wasupd, call: Caller) -
     await call.wait("shop", "qr_generated")
     assert answers.count("connecting") == 1
     assert set(answers) <= {"connecting", "SESSION_BUSY", "SESSION_ALREADY_STARTED"}
-    leaders = [p for p in wasupd.browsers() if p.ppid() == wasupd.pid]
+    leaders = [p for p in wasupd.browsers() if p.info["ppid"] == wasupd.pid]
     assert len(leaders) == 1
     with pytest.raises(RpcError) as refusal:
         await call("session.start", sessionId="shop")
@@ -202,7 +202,7 @@ async def test_a_killed_chrome_comes_back(sim: Simulator, call: Caller, victim: 
     await call.link("shop", shop)
     pid = await call.pid("shop")
     async with call.client.subscribe(sessions=["shop"]) as events:
-        os.kill(pid if victim == "browser" else _renderer_of(pid), signal.SIGKILL)
+        os.kill(pid if victim == "browser" else children(pid, "renderer")[0].pid, signal.SIGKILL)
         seen = await until(events, "session.recovered")
     assert [(e["type"], e["data"].get("from"), e["data"].get("to")) for e in seen] == DEATH
     assert seen[0]["data"]["reason"] == reason
@@ -210,16 +210,6 @@ async def test_a_killed_chrome_comes_back(sim: Simulator, call: Caller, victim: 
     assert seen[-1]["data"]["downtime"] > 0
     assert (await call("session.get", sessionId="shop"))["restarts"]["count"] == 1
     assert (await call.send("shop", ADA, "still here", wait="delivered"))["status"] == "delivered"
-
-
-def _renderer_of(browser: int) -> int:
-    """The process of the page: of all renderers the one that has most in memory."""
-    renderers = [
-        process
-        for process in psutil.Process(browser).children(recursive=True)
-        if "--type=renderer" in process.cmdline()
-    ]
-    return max(renderers, key=lambda process: process.memory_info().rss).pid
 
 
 @pytest.mark.parametrize("settings", [{"restart.revive_after": 0}], indirect=True)

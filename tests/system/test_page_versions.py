@@ -7,11 +7,11 @@ import pytest
 import trio
 
 from protocol.errors import RpcError
+from tests.processes import children
 from tests.simulator import Config, Simulator
 from tests.simulator.phone import Phone
 from tests.system.conftest import ADA, SHOP
 from tests.system.proxy import Proxy
-from tests.system.test_deaths import child
 from tests.system.wasupd import Caller, Wasupd, until
 
 pytestmark = pytest.mark.chrome
@@ -78,7 +78,7 @@ async def test_a_session_keeps_its_page_until_it_is_updated(
         shop.break_pages("reload")  # by itself
         await until(events, "session.recovered")
         assert await version(call) == OLD
-        child(await call.pid("shop"), "renderer").kill()
+        children(await call.pid("shop"), "renderer")[0].kill()
         await until(events, "session.recovered")
         assert await version(call) == OLD
         asked = documents(sim)

@@ -8,10 +8,10 @@ import pytest
 import trio
 
 from protocol.errors import RpcError
+from tests.processes import children
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, SHOP
 from tests.system.proxy import Proxy
-from tests.system.test_deaths import child
 from tests.system.wasupd import Caller, Wasupd, until
 
 PASSWORD = "s3cret w0rd"  # noqa: S105  a test's
@@ -49,7 +49,7 @@ async def test_a_proxy_with_credentials(sim: Simulator, wasupd: Wasupd, call: Ca
     pid = await call.pid("shop")
 
     async with call.client.subscribe(sessions=["shop"]) as events, trio.open_nursery() as nursery:
-        child(pid, "renderer").kill()
+        children(pid, "renderer")[0].kill()
         await until(events, "session.recovered")
         newest = (await call("session.incidents", sessionId="shop"))["incidents"][0]
         assert (newest["kind"], newest["action"]) == ("PAGE_CRASHED", "RELOADED")
@@ -75,7 +75,7 @@ async def test_a_proxy_with_credentials(sim: Simulator, wasupd: Wasupd, call: Ca
     assert found["restarts"]["count"] == 0
 
     told = json.dumps([found, await call("events.list", limit=1000)])
-    words = [" ".join(process.cmdline()) for process in wasupd.browsers()]
+    words = [" ".join(process.info["cmdline"]) for process in wasupd.browsers()]
     assert f"--proxy-server=http://127.0.0.1:{proxy.port} " in words[0]
     for text in (told, wasupd.log.read_text(), *words):
         assert PASSWORD not in text

@@ -111,11 +111,11 @@ class Wasupd:
             yield Caller(client)
 
     def browsers(self) -> list[psutil.Process]:
-        """Every process of a Chrome of this daemon's that is still there."""
+        """Every process of a Chrome of this daemon's that is still there, with its `info`."""
         mark = str(self.directory / "state")
         return [
             process
-            for process in psutil.process_iter(["cmdline"])
+            for process in psutil.process_iter(["cmdline", "ppid", "cpu_times"])
             if any(mark in argument for argument in process.info["cmdline"] or ())
         ]
 

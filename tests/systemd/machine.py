@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,11 @@ class Machine:
     def pids(self, cgroup: str) -> list[int]:
         """The processes, by their numbers out here, of a control group of the machine and of all below it."""
         top = self._group.parent / cgroup.lstrip("/")
-        return [
-            int(pid) for procs in top.rglob("cgroup.procs") for pid in procs.read_text().split() if int(pid)
-        ]
+        found = []
+        for procs in top.rglob("cgroup.procs"):
+            with suppress(OSError):  # the group has been removed since it was listed
+                found += [int(pid) for pid in procs.read_text().split() if int(pid)]
+        return found
 
     def cgroups(self, cgroup: str) -> list[str]:
         """The control groups below one of the machine."""

@@ -1,8 +1,8 @@
 """wasup on a machine, as an administrator has it: set up, started, asked."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 
 import psutil
 
@@ -44,15 +44,19 @@ async def client(machine: Machine) -> AsyncIterator[Caller]:
 
 def browsers(machine: Machine, kind: str = "") -> list[psutil.Process]:
     """The browsers' processes under the service, or those of one kind such as `renderer`."""
-    found = [psutil.Process(pid) for pid in machine.pids(GROUP)]
-    return [
-        process
-        for process in found
-        if "chrom" in process.name() and f"--type={kind}" in " ".join(process.cmdline())
-    ]
+    return [process for process, words in _processes(machine, "chrom") if f"--type={kind}" in " ".join(words)]
 
 
 def daemon(machine: Machine) -> int:
     """The daemon's pid as it is seen from here."""
-    (pid,) = [pid for pid in machine.pids(GROUP) if psutil.Process(pid).name() == "wasupd"]
-    return pid
+    ((process, _),) = [*_processes(machine, "wasupd")]
+    return process.pid
+
+
+def _processes(machine: Machine, name: str) -> Iterator[tuple[psutil.Process, list[str]]]:
+    """Those under the service with this in their name, and their command lines."""
+    for pid in machine.pids(GROUP):
+        with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            process = psutil.Process(pid)
+            if name in process.name():
+                yield process, process.cmdline()

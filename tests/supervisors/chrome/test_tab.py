@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 import trio
 import trio.testing
@@ -22,6 +19,7 @@ from supervisors.chrome.errors import (
     TargetDetached,
 )
 from supervisors.chrome.tab import Crashed, Navigated, PreloadScript, Tab, attach_tab
+from tests.processes import children
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,11 +47,6 @@ async def tab(chrome: StartedChrome, site: Site) -> AsyncIterator[Tab]:
         tab = await attach_tab(chrome, PRELOAD)
         await tab.navigate(site.url())
         yield tab
-
-
-def renderers(chrome: StartedChrome) -> list[int]:
-    children = psutil.Process(chrome.process.pid).children(recursive=True)
-    return [child.pid for child in children if "--type=renderer" in child.cmdline()]
 
 
 async def test_the_first_page_is_used(chrome: StartedChrome, tab: Tab) -> None:
@@ -125,8 +118,8 @@ async def test_a_crash_fails_what_waits_and_a_navigation_revives(
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(tab.evaluate, "new Promise(() => {})")
                 await trio.testing.wait_all_tasks_blocked(0.05)
-                for pid in renderers(chrome):
-                    os.kill(pid, signal.SIGKILL)
+                for renderer in children(chrome.process.pid, "renderer"):
+                    renderer.kill()
         with pytest.raises(TargetCrashed):
             await tab.evaluate("1")
         await tab.navigate(site.url("/?again"))
