@@ -92,6 +92,7 @@ class Outgoing:
         while not self.has_room(size) and not self.lost:
             self.wake()
             await self._progress.park()
+            await trio.lowlevel.checkpoint_if_cancelled()  # it may have been after the room was made
 
     def has_room(self, size: int) -> bool:
         """Whether a line of `size` bytes finds little before it."""

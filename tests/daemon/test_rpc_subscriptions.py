@@ -27,6 +27,21 @@ async def test_the_answer_to_a_subscription_comes_before_its_first_notification(
         assert (await client.call("events.unsubscribe", subscription=2))["result"] is False
 
 
+async def test_nothing_of_a_subscription_follows_the_answer_that_ends_it(daemon: Served) -> None:
+    daemon.events = [encode_notification("event", {"pad": "x" * 100_000})] * 20
+    async with daemon.connect() as client:
+        for number in range(1, 201):
+            assert (await client.call("events.subscribe"))["result"] == {"subscription": number}
+            await client.line()
+            for _ in range(number % 13):
+                await trio.lowlevel.checkpoint()
+            request = {"jsonrpc": "2.0", "method": "events.unsubscribe", "params": {"subscription": number}}
+            await client.send({**request, "id": "end"})
+            while (await client.line()).get("id") != "end":
+                pass
+            assert "result" in await client.call("daemon.whoami")
+
+
 async def test_a_replay_of_any_length_reaches_one_who_reads(tmp_path: Path) -> None:
     daemon = Served(Limits(max_message_bytes=2**20))
     daemon.events = [encode_notification("event", {"seq": n, "pad": "x" * 1000}) for n in range(10_000)]
