@@ -1,5 +1,6 @@
 """The processes of a browser. They come and go by themselves, also between two looks at them."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 import psutil
@@ -13,3 +14,13 @@ def children(pid: int, kind: str) -> list[psutil.Process]:
             if f"--type={kind}" in process.cmdline():
                 found.append((process.memory_info().rss, process))
     return [process for _, process in sorted(found, key=lambda entry: -entry[0])]
+
+
+def listening(pids: Iterable[int]) -> list[str]:
+    """Return every address on which anybody could connect to one of the processes."""
+    found = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):  # as above
+            connections = psutil.Process(pid).net_connections("inet")
+            found += [each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN]
+    return found

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from supervisors.chrome import flags
+from tests.processes import listening
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, SHOP
 from tests.system.wasupd import Caller, Wasupd, until
@@ -53,7 +54,10 @@ async def test_link_send_receive_die_recover(
         browser = psutil.Process(await call.pid("shop"))
         assert ("headless" in browser.exe()) == ("browser.path" not in settings)
         assert ("--remote-debugging-pipe" in browser.cmdline()) == ("browser.transport" not in settings)
-        assert _ports(browser) == (["127.0.0.1"] if "browser.transport" in settings else [])
+        tree = [browser, *browser.children(recursive=True)]
+        assert listening(process.pid for process in tree) == (
+            ["127.0.0.1"] if "browser.transport" in settings else []
+        )
         browser.send_signal(signal.SIGKILL)
         seen = await until(events, "session.recovered")
     assert seen[0]["data"]["to"] == "disconnected"
@@ -79,13 +83,6 @@ async def test_a_profile_that_another_host_has_locked(sim: Simulator, wasupd: Wa
     (removed,) = [line for line in wasupd.logged() if line["event"] == "profile_singleton_removed"]
     assert (removed["reason"], removed["owner"]) == ("foreign_host", "another-host-1")
     assert lock.readlink() == Path(f"{socket.gethostname()}-{await call.pid('shop')}")
-
-
-def _ports(browser: psutil.Process) -> list[str]:
-    """Every address on which anybody could connect to the browser."""
-    tree = [browser, *browser.children(recursive=True)]
-    connections = [connection for process in tree for connection in process.net_connections("inet")]
-    return [connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN]
 
 
 @pytest.mark.parametrize("settings", [{"browser.transport": "websocket"}], indirect=True)

@@ -15,6 +15,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.processes import listening
 from tests.simulator import Simulator
 from tests.system.conftest import ADA, DESK, SHOP
 from tests.system.wasupd import Caller, until
@@ -85,13 +86,7 @@ async def test_nobody_but_the_group_reaches_the_socket_and_the_sandbox_is_on(
             assert "NoNewPrivs:\t1" in status
             assert "CapEff:\t0000000000000000" in status
             assert Path(f"/proc/{renderer.pid}/ns/user").readlink() != outside
-        listening = [
-            connection
-            for pid in machine.pids(GROUP)
-            for connection in psutil.Process(pid).net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN
-        ]
-        assert listening == []
+        assert listening(machine.pids(GROUP)) == []
 
         (chrome, *_) = browsers(machine)
         assert await connecting(machine, "wasup", "wasupd") == "PermissionError"
