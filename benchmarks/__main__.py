@@ -62,7 +62,7 @@ def main() -> None:
         metavar="NAME",
         help=f"{', '.join([*BENCHMARKS, *APART])}; default: all of the first {len(BENCHMARKS)}",
     )
-    parser.add_argument("--rounds", type=int, default=7, help="pairs of measurements of each figure")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements of each figure")
     parser.add_argument(
         "--quick", action="store_true", help="compare with results.json, and leave it as it is; two minutes"
     )
