@@ -67,19 +67,27 @@ class Browsers:
     def __init__(self, measure: Callable[[Sequence[int]], dict[int, ProcessFigures]] = _measure) -> None:
         self._measure = measure
         self._measured: dict[int, tuple[float, ProcessFigures]] = {}
+        self._measuring = trio.Lock()
 
     async def of(self, pids: Sequence[int]) -> dict[int, ProcessFigures]:
         """Return the figures of browsers with all their processes, by their main pids; of those there are."""
+        found = self._known(pids)
+        if len(found) < len(pids):
+            async with self._measuring:
+                found = self._known(pids)  # somebody who waited, too, may have measured
+                if missing := [pid for pid in pids if pid not in found]:
+                    now = trio.current_time()
+                    fresh = await trio.to_thread.run_sync(self._measure, missing, abandon_on_cancel=True)
+                    self._measured |= {pid: (now, each) for pid, each in fresh.items()}
+                    found |= fresh
+        return found
+
+    def _known(self, pids: Sequence[int]) -> dict[int, ProcessFigures]:
         now = trio.current_time()
         self._measured = {
             pid: each for pid, each in self._measured.items() if now - each[0] < _MEASURED_FOR_S
         }
-        found = {pid: self._measured[pid][1] for pid in pids if pid in self._measured}
-        if missing := [pid for pid in pids if pid not in found]:
-            fresh = await trio.to_thread.run_sync(self._measure, missing, abandon_on_cancel=True)
-            self._measured |= {pid: (now, each) for pid, each in fresh.items()}
-            found |= fresh
-        return found
+        return {pid: self._measured[pid][1] for pid in pids if pid in self._measured}
 
 
 class Disk:

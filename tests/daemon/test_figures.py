@@ -1,6 +1,7 @@
 """What a browser takes of the machine: by its tree, or by its control group where it has one."""
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,3 +53,54 @@ async def test_who_asks_again_and_again_has_no_browser_measured_more_often_than_
     await trio.sleep(10)
     assert (await browsers.of([1]))[1].processes == 3
     assert looks == [[1, 2], [3, 9], [1]]
+
+
+async def test_many_who_ask_at_the_same_time_share_one_measurement() -> None:
+    looks: list[list[int]] = []
+    looking, go_on = threading.Event(), threading.Event()
+
+    def measure(pids: Sequence[int]) -> dict[int, ProcessFigures]:
+        looks.append(list(pids))
+        looking.set()
+        go_on.wait(5)
+        at = "2026-01-01T00:00:00.000Z"
+        return {pid: ProcessFigures(pid=pid, started_at=at, processes=len(looks)) for pid in pids}
+
+    browsers = figures.Browsers(measure)
+    found: list[dict[int, ProcessFigures]] = []
+
+    async def ask(*pids: int) -> None:
+        found.append(await browsers.of(pids))
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            for pids in ((1, 2), (1, 2), (2,), (2, 3)):
+                nursery.start_soon(ask, *pids)
+            await trio.to_thread.run_sync(looking.wait)
+            await trio.testing.wait_all_tasks_blocked()
+            go_on.set()
+    assert sorted(pid for look in looks for pid in look) == [1, 2, 3]
+    assert sorted(map(sorted, found)) == [[1, 2], [1, 2], [2], [2, 3]]
+
+
+async def test_who_leaves_while_browsers_are_measured_holds_up_nobody() -> None:
+    looks: list[list[int]] = []
+    looking, go_on = threading.Event(), threading.Event()
+
+    def measure(pids: Sequence[int]) -> dict[int, ProcessFigures]:
+        looks.append(list(pids))
+        if not looking.is_set():
+            looking.set()
+            go_on.wait(5)
+        at = "2026-01-01T00:00:00.000Z"
+        return {pid: ProcessFigures(pid=pid, started_at=at, processes=1) for pid in pids}
+
+    browsers = figures.Browsers(measure)
+    with trio.fail_after(4):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(browsers.of, [1])
+            await trio.to_thread.run_sync(looking.wait)
+            nursery.cancel_scope.cancel()
+        assert (await browsers.of([1])).keys() == {1}
+    go_on.set()
+    assert looks == [[1], [1]]
