@@ -14,6 +14,9 @@ from .plots import sparkline
 MINUTES: Final = 30
 """How far back messages are counted."""
 
+_MEASURED_FOR_S: Final = 10.0
+"""The daemon tells one figure for so long: between two lies no less, however late the first was heard."""
+
 _COUNTED: Final = ("message.sent", "message.received")
 _SPARK: Final = 8
 
@@ -69,7 +72,8 @@ class Board:
                     self._cpu[id_] = 0.0
                 continue  # the daemon measures now and then: wait for its next figure
             if before is not None and before.pid == used.pid and now_s > before.at_s:
-                self._cpu[id_] = max(0.0, (used.cpu_s - before.cpu_s) / (now_s - before.at_s) * 100)
+                between_s = max(now_s - before.at_s, _MEASURED_FOR_S)
+                self._cpu[id_] = max(0.0, (used.cpu_s - before.cpu_s) / between_s * 100)
             self._used[id_] = used
 
     def per_minute(self, session_id: str, now_s: float) -> list[int]:

@@ -67,10 +67,19 @@ def test_the_processor_is_what_was_used_between_two_figures() -> None:
         board.take([one], [], now)
         return board.row(one, now)[4]
 
-    assert [shown(0, 10.0), shown(2, 11.0), shown(3, 11.0)] == ["-", "50 %", "50 %"]
-    assert shown(40, 11.0) == "0 %"
-    assert shown(41, 1.0, pid=8) == "0 %"
-    assert shown(42, None) == "-"
+    assert [shown(0, 10.0), shown(20, 20.0), shown(21, 20.0)] == ["-", "50 %", "50 %"]
+    assert shown(60, 20.0) == "0 %"
+    assert shown(61, 1.0, pid=8) == "0 %"
+    assert shown(62, None) == "-"
+
+
+def test_a_figure_that_was_old_when_it_was_first_told_makes_nobody_look_busy() -> None:
+    """The daemon had measured for somebody else nine seconds before; 2 s within ten are a fifth."""
+    board = Board()
+    for now, cpu in ((0, 10.0), (1, 12.0)):
+        one = session("shop", "s1", process={"pid": 7, "cpuSeconds": cpu, "rssBytes": 2048})
+        board.take([one], [], now)
+    assert board.row(one, 1)[4] == "20 %"
 
 
 def test_short_times() -> None:
