@@ -13,7 +13,12 @@ MOST_INLINE_BYTES: Final = 23 * 2**20
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace the file at once, readable by its owner alone: whoever scans a code has the account."""
+    """Replace the file at once, readable by its owner alone: whoever scans a code has the account.
+
+    Raises Failure where something else has the name, a directory or a device: that stays as it is.
+    """
+    if path.exists() and not path.is_file():
+        raise Failure(f"{path} is no file, and stays as it is: give a file's name.")
     with replacing(path) as file:
         file.write(content)
 

@@ -1,6 +1,7 @@
 """Sessions: making, finding, showing, changing, starting, deleting them."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -259,6 +260,20 @@ def test_reload_logout_screenshot(run: Run, daemon: FakeDaemon, sessions: Sessio
     assert picture.stat().st_mode & 0o777 == 0o600
     daemon.answers["session.screenshot"] = RpcError("SESSION_NOT_STARTED")
     assert "SESSION_NOT_STARTED" in run("screenshot", "shop", str(picture)).stderr
+
+
+def test_nothing_but_a_file_is_replaced(
+    run: Run, daemon: FakeDaemon, sessions: Sessions, tmp_path: Path
+) -> None:
+    """Whoever may make files in /dev would else have one in the place of /dev/null."""
+    daemon.answers["session.screenshot"] = {"image": "data:image/png;base64,iVBORw=="}
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (".", "/", str(tmp_path), str(pipe)):
+        done = run("screenshot", "shop", place)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"wasupctl: {place} is no file, and stays as it is: give a file's name.\n"
+    assert pipe.is_fifo()
 
 
 def test_wiping_a_login_asks(env: dict[str, str], run: Run, daemon: FakeDaemon, sessions: Sessions) -> None:
