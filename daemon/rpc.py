@@ -5,6 +5,7 @@ order and end: batches, what may be under way at once, who is given up. Which ha
 `daemon.dispatch`, what leaves in `daemon.outgoing`, which connections there are in `daemon.server`.
 """
 
+import math
 import select
 import time
 from collections.abc import Callable, Coroutine
@@ -81,6 +82,7 @@ class Connection:
         self._subscriptions: dict[int, trio.CancelScope] = {}
         self._last_subscription = 0
         self._closing = False
+        self._cut_short = False
         self._turn_ends = 0.0
         self._nursery: trio.Nursery
         self._poll = None
@@ -282,12 +284,16 @@ class Connection:
             self._nursery.start_soon(self._follow, following)
 
     async def _follow(self, then: Then) -> None:
-        """Run what follows a reply; a client whose task fails is closed, so that it comes again."""
+        """Run what follows a reply; a client whose task fails is closed, so that it comes again.
+
+        What is under way is answered where that takes no longer than when a client has left.
+        """
         try:
             await then()
         except Exception as error:  # noqa: BLE001  the same boundary
             code = refusal(error, "notifications_failed", self.peer.uid).code
             _log.warning("subscription_ended", code=code, pid=self.peer.pid, uid=self.peer.uid)
+            self._cut_short = True
             self._reading.cancel()
 
     async def _room(self) -> None:
@@ -326,8 +332,9 @@ class Connection:
         elif not refused:
             if self._hung_up():
                 self._outgoing.lose(None)
-            while self._under_way and not self._outgoing.lost:
-                await self._change()
+            with trio.move_on_after(_GRACE_S if self._cut_short else math.inf):
+                while self._under_way and not self._outgoing.lost:
+                    await self._change()
         await self._outgoing.drained()
         if refused and not self._outgoing.lost:
             await linger(self._stream, _LINGER_S)

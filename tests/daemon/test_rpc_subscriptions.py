@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 import trio
@@ -92,6 +93,19 @@ async def test_a_subscription_that_cannot_go_on_is_told_of(daemon: Served) -> No
             assert "result" in await client.call("events.subscribe", after=14)
             assert await client.rest() == b""
     assert [(line["event"], line["code"]) for line in lines] == [("subscription_ended", "CURSOR_EXPIRED")]
+
+
+async def test_it_is_not_kept_by_a_request_that_waits_for_long(
+    autojump_clock: trio.testing.MockClock, daemon: Served
+) -> None:
+    """What can be answered soon still is; with a wait for an hour the client would hear nothing so long."""
+    async with daemon.connect() as client:
+        await client.ask("session.wait", "long", sessionId="s", status="connected")
+        await client.ask("session.list", "soon")
+        await client.ask("events.subscribe", "ended", after=14)
+        with trio.fail_after(10):
+            answers = [msgspec.json.decode(line) for line in (await client.rest()).splitlines()]
+        assert [answer["id"] for answer in answers] == ["soon", "ended"]
 
 
 async def test_a_connection_has_only_so_many_subscriptions(
