@@ -141,6 +141,7 @@ class Connection:
         """Read no more; answer what is under way with SHUTTING_DOWN, send what is queued, and end."""
         self._closing = True
         self._reading.cancel()
+        self._done.unpark_all()
 
     async def serve(self) -> None:
         """Serve the client until it leaves, is given up or is closed; the stream is closed in any case.
@@ -325,16 +326,16 @@ class Connection:
     async def _finish(self, *, refused: bool) -> None:
         for number in list(self._subscriptions):
             self.close_subscription(number)
+        if not refused and not self._closing:
+            if self._hung_up():
+                self._outgoing.lose(None)
+            with trio.move_on_after(_GRACE_S if self._cut_short else math.inf):
+                while self._under_way and not self._outgoing.lost and not self._closing:
+                    await self._change()
         if self._closing:
             for scope in list(self._under_way):
                 scope.cancel()
             await self.idle()
-        elif not refused:
-            if self._hung_up():
-                self._outgoing.lose(None)
-            with trio.move_on_after(_GRACE_S if self._cut_short else math.inf):
-                while self._under_way and not self._outgoing.lost:
-                    await self._change()
         await self._outgoing.drained()
         if refused and not self._outgoing.lost:
             await linger(self._stream, _LINGER_S)

@@ -111,6 +111,19 @@ async def test_a_stop_has_a_deadline(autojump_clock: trio.testing.MockClock, dae
         assert trio.current_time() == pytest.approx(7)
 
 
+async def test_one_who_has_said_all_and_waits_for_the_answer_is_told_of_a_stop(
+    autojump_clock: trio.testing.MockClock, daemon: Served
+) -> None:
+    async with daemon.connect() as client:
+        await client.ask("session.wait", "cut", sessionId="s", status="connected")
+        await client.stream.send_eof()
+        await trio.testing.wait_all_tasks_blocked()
+        await daemon.server.stop(3)
+        answer = await client.line()
+        assert (answer["id"], *code_of(answer)) == ("cut", -32050, "SHUTTING_DOWN")
+        assert trio.current_time() == pytest.approx(3)
+
+
 async def test_a_stopped_server_returns_and_leaves_no_socket(daemon: Served, tmp_path: Path) -> None:
     path = tmp_path / "s"
     listener = bind(path)
