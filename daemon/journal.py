@@ -283,8 +283,9 @@ class StoreJournal:
         return self._sendable(rows)
 
     async def unsettled(self) -> Sequence[Outgoing]:
+        # Not a read: that would not see outcomes that are still on their way to the disk.
         with _told_as_rpc_error():
-            rows = await self._store.read(lambda db: outbox.unsettled(db, self._session_id))
+            rows = await self._store.write(lambda db: outbox.unsettled(db, self._session_id))
         return self._sendable(rows)
 
     def put_back(self, message_id: str) -> None:

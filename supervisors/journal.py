@@ -119,7 +119,10 @@ class Journal(Protocol):
         """
 
     async def unsettled(self) -> Sequence[Outgoing]:
-        """Return the messages that a page was given and whose outcome is not known, oldest first."""
+        """Return the messages that a page was given and whose outcome was not known, oldest first.
+
+        What was recorded before the call counts, durable or not.
+        """
 
     def put_back(self, message_id: str) -> None:
         """Record that the page was not ready and has done nothing with the message: it waits a little."""

@@ -76,10 +76,16 @@ class Outbox:
     async def _dispatch(self, nursery: trio.Nursery) -> float | None:
         """Begin what can be begun; return in how many seconds more is due, None if only news can tell."""
         if self._ask:
-            for message in await self._journal.unsettled():
-                if message.message_id not in self._under_way:
-                    self._begin(nursery, message, check=True)
+            given = set(self._under_way)  # their outcomes may come while the record is read
             self._ask = False
+            try:
+                unsettled = await self._journal.unsettled()
+            except RpcError:
+                self._ask = True
+                raise
+            for message in unsettled:
+                if message.message_id not in given:
+                    self._begin(nursery, message, check=True)
         room = CHATS_AT_ONCE - len(self._under_way)
         if room <= 0:
             return None

@@ -66,6 +66,21 @@ async def test_a_file_is_kept_until_the_acknowledgment_is_on_the_disk(tmp_path: 
         assert not files.path("one", "3EB0").exists()
 
 
+async def test_what_has_an_outcome_that_is_not_on_the_disk_yet_is_not_unsettled(tmp_path: Path) -> None:
+    """It would be given to the page a second time, beside the first."""
+    async with open_store(tmp_path / "store.db") as store:
+        await store.write(lambda db: sessions.insert(db, id="one", name="One", at_ms=1))
+        content = Content(type="text", text="hello")
+        await store.write(
+            lambda db: outbox.enqueue(db, "one", content, id="3EB0", chat_id="49@c.us", at_ms=1)
+        )
+        journal = StoreJournal(store, MediaFiles(tmp_path, Seals()), "one", {}, lambda: 5, Tallies())
+        taken = await journal.take(10)
+        assert await journal.unsettled() == taken
+        journal.put_back("3EB0")
+        assert await journal.unsettled() == []
+
+
 async def test_what_the_disk_refuses_is_a_refusal_for_supervisors_too(tmp_path: Path) -> None:
     """They know nothing of the store: its own error would end what asked for it, at worst the daemon."""
 

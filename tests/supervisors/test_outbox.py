@@ -15,6 +15,7 @@ from supervisors.whatsapp.page import Delivery, Failure
 
 TEXT = Outgoing(message_id="A", to="49@c.us", kind="text", content={"body": "hi"})
 REACTION = Outgoing(message_id="R", to="49@c.us", kind="reaction", content={"emoji": "x"}, attempts=1)
+NOT_READY = Failure(name="Error", message="not connected", code="NOT_READY")
 
 
 class Page:
@@ -139,10 +140,41 @@ async def test_a_page_that_goes_while_a_message_is_taken_is_not_given_it(
     assert stage.record.outcomes == [(message.message_id, "ack 1")]
 
 
+async def test_what_the_page_answers_while_the_record_is_read_is_not_asked_about_again(
+    stage: Stage, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsettled, deliver = stage.record.unsettled, stage.page.deliver
+
+    async def unsettled_slowly() -> Sequence[Outgoing]:
+        found = await unsettled()
+        await trio.sleep(2)
+        return found
+
+    async def deliver_slowly(message: Outgoing, *, check: bool) -> Delivery | Failure:
+        try:
+            return await deliver(message, check=check)
+        finally:
+            await trio.sleep(1)
+
+    monkeypatch.setattr(stage.record, "unsettled", unsettled_slowly)
+    monkeypatch.setattr(stage.page, "deliver", deliver_slowly)
+    reaction = attrs.evolve(REACTION, attempts=0)
+    stage.page.answers = [NOT_READY, Delivery(ack=1, result="OK"), CallTimeout("Runtime.evaluate", 300)]
+    for message, asked in ((reaction, ["R", "R"]), (TEXT, ["A", "A"])):
+        stage.page.asked.clear()
+        stage.record.waiting.append(message)
+        stage.outbox.connected()
+        await trio.sleep(2.5)
+        stage.outbox.connected()  # the network was away for a moment
+        await trio.sleep(60)
+        assert [message_id for message_id, _check in stage.page.asked] == asked
+    assert stage.record.outcomes == [("R", "ack 1"), ("A", "ack 1")]
+
+
 async def test_a_page_that_was_not_ready_is_given_it_again(stage: Stage, autojump_clock: MockClock) -> None:
     """It has done nothing, so that holds for what cannot be asked about too."""
     stage.record.waiting.append(attrs.evolve(REACTION, attempts=0))
-    stage.page.answers = [Failure(name="Error", message="not connected", code="NOT_READY")]
+    stage.page.answers = [NOT_READY]
     stage.outbox.connected()
     await wait_all_tasks_blocked()
     assert stage.page.asked == [("R", False), ("R", False)]
