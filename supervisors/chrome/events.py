@@ -49,17 +49,28 @@ class EventStream(Generic[T]):
         self._room = math.inf if weight_max is None else weight_max
         self._send, self._receive = trio.open_memory_channel[T](events_max)
         self._end: ChromeError | None = None
+        self._put = self._given = self._done = 0
+        self._turns = trio.lowlevel.ParkingLot()
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
+        self._done = self._given
+        self._turns.unpark_all()
         try:
             picked = await self._receive.receive()
         except trio.EndOfChannel:
             raise self._end or ConnectionClosed from None
+        self._given += 1
         self._room += self._weigh(picked)
         return picked
+
+    async def dealt_with(self) -> None:
+        """Wait until the reader is done with what is here now: then it asks for the next. No deadline."""
+        put = self._put
+        while self._done < put:
+            await self._turns.park()
 
     def put(self, event: Event) -> None:
         """Add what is picked of an event; what finds no room ends the stream: a gap would look whole."""
@@ -76,6 +87,7 @@ class EventStream(Generic[T]):
             log.warning("devtools_events_overflowed", method=event.method)
             self.finish(EventsOverflowed())
             return
+        self._put += 1
         self._room -= self._weigh(picked)
 
     def finish(self, end: ChromeError) -> None:

@@ -9,7 +9,7 @@ import json
 import math
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import structlog
@@ -23,6 +23,9 @@ from supervisors.whatsapp import news
 from supervisors.whatsapp.library import BINDING
 from supervisors.whatsapp.pace import Pace
 from supervisors.whatsapp.page_pin import PagePin
+
+if TYPE_CHECKING:
+    from supervisors.chrome.events import EventStream
 
 _log = structlog.get_logger(__name__)
 
@@ -192,14 +195,15 @@ class WhatsAppPage:
     def __init__(self, tab: Tab, pin: PagePin) -> None:
         self.pin = pin
         self._tab = tab
+        self._told: EventStream[str] | None = None
 
     @contextlib.contextmanager
     def news(self) -> Iterator[AsyncIterator[news.News]]:
         """Collect, while the block lasts, what the page tells; what is not of the agreed form is dropped."""
         with self._tab.binding_calls(
             BINDING, events_max=MOST_NEWS, most_characters=MOST_WAITING_CHARACTERS
-        ) as payloads:
-            yield _checked(payloads)
+        ) as self._told:
+            yield _checked(self._told)
 
     async def deliver(self, message: Outgoing, *, check: bool) -> Delivery | Failure:
         """Give the page a message under the id that was chosen for it.
@@ -307,10 +311,15 @@ class WhatsAppPage:
         return answer
 
     async def catch_up(self, since_s: int) -> CaughtUp | Failure:
-        """Have the page tell what it has of messages since `since_s` (epoch seconds)."""
+        """Have the page tell what it has of messages since `since_s` (epoch seconds).
+
+        Returns when whoever reads `news` is done with all that was told.
+        """
         answer = await self._call("catchUp", since_s, timeout_s=CATCH_UP_TIMEOUT_S)
         if isinstance(answer, Failure):
             return answer
+        if self._told is not None:
+            await self._told.dealt_with()
         told, began_s = (answer.get("told"), answer.get("began")) if isinstance(answer, dict) else (0, None)
         return CaughtUp(
             told=told if isinstance(told, int) else 0,

@@ -1,5 +1,7 @@
 """Since when the page is asked for messages, with a page that says what the test has it say."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +11,9 @@ import trio.testing
 
 from supervisors.catch_up import EVERY_S, MARGIN_S, CatchUp
 from supervisors.chrome.errors import CallTimeout
+from supervisors.chrome.events import Event, EventStream
 from supervisors.journal import ConnectionFacts
-from supervisors.whatsapp.page import CaughtUp, Failure
+from supervisors.whatsapp.page import CaughtUp, Failure, WhatsAppPage
 
 
 @pytest.mark.parametrize(
@@ -100,3 +103,37 @@ async def test_what_failed_is_asked_for_again_and_what_is_forgotten_from_the_lin
     assert trio.current_time() >= 2 * EVERY_S
     await catch_up.run()
     assert (asked, marks) == ([1600, 1600, 1600, 1000], [])
+
+
+async def test_a_page_is_caught_up_with_when_what_it_told_has_been_taken_in(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A daemon that ends before that would not ask for the rest again."""
+    happened: list[str] = []
+
+    class Tab:
+        @contextmanager
+        def binding_calls(self, _name: str, **_bounds: int) -> Iterator[EventStream[str]]:
+            self.told = EventStream[str](lambda event: event.method, 100)
+            yield self.told
+
+        async def evaluate(self, _expression: str, *, timeout_s: float) -> object:
+            for _ in range(3):
+                self.told.put(Event('{"type":"idle"}', {}, None))
+            self.told.put(Event("rubbish", {}, None))
+            return {"value": {"told": 3, "began": 2000}}
+
+    async def listen() -> None:
+        async for _ in news:
+            await trio.sleep(1)
+            happened.append("taken in")
+
+    tab: Any = Tab()
+    pin: Any = None
+    page = WhatsAppPage(tab, pin)
+    with page.news() as news:
+        nursery.start_soon(listen)
+        assert await page.catch_up(1000) == CaughtUp(told=3, began_s=2000)
+        happened.append("caught up")
+        assert happened == ["taken in"] * 3 + ["caught up"]
+        nursery.cancel_scope.cancel()
