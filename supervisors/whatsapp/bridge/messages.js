@@ -107,18 +107,28 @@ offers.close = ({ token }) => {
 
 const PAGE = 50;
 const MOST_A_CHAT = 2000;
+const missedOf = async (chat, since) => {
+  const missed = [];
+  let oldest;
+  for (let count = 0; count < MOST_A_CHAT; count += PAGE) {
+    const batch = await WPP.chat.getMessages(chat.id, { count: PAGE, direction: 'before', id: oldest });
+    const recent = batch.filter((msg) => timeOf(msg) >= since);
+    missed.push(...recent);
+    if (recent.length < batch.length || batch.length < PAGE - 1) break;
+    oldest = text(batch.reduce((a, b) => (timeOf(a) <= timeOf(b) ? a : b)).id);
+  }
+  return missed;
+};
 offers.catchUp = async (since) => {
   const began = attempt(() => WPP.whatsapp.functions.unixTime());
   const missed = [];
+  let failed = null;
   for (const chat of WPP.whatsapp.ChatStore.getModelsArray()) {
     if (!(timeOf(chat) >= since)) continue;
-    let oldest;
-    for (let count = 0; count < MOST_A_CHAT; count += PAGE) {
-      const batch = await WPP.chat.getMessages(chat.id, { count: PAGE, direction: 'before', id: oldest });
-      const recent = batch.filter((msg) => timeOf(msg) >= since);
-      missed.push(...recent);
-      if (recent.length < batch.length || batch.length < PAGE - 1) break;
-      oldest = text(batch.reduce((a, b) => (timeOf(a) <= timeOf(b) ? a : b)).id);
+    try {
+      missed.push(...(await missedOf(chat, since)));
+    } catch (error) {
+      failed ??= error; // of one that was deleted just now, say: what the others have is told all the same
     }
   }
   missed.sort((a, b) => timeOf(a) - timeOf(b));
@@ -126,5 +136,6 @@ offers.catchUp = async (since) => {
     tell('message', { message: serialise(msg), recovered: true });
     if (place % 200 === 199) await new Promise((resume) => setTimeout(resume)); // the daemon takes it in meanwhile
   }
+  if (failed) throw failed;
   return { told: missed.length, began };
 };
