@@ -224,7 +224,7 @@ class Writer(Generic[Found]):
     async def _gathered(self) -> None:
         """Wait for work; for what the disk has refused, wait until it is time to try again.
 
-        Where nothing waits to be tried again, the disk is asked with a page that says what it said before.
+        Where nothing waits to be tried again, the disk is asked all the same.
         """
         if self._queue and self.trouble is None:
             return
@@ -233,7 +233,7 @@ class Writer(Generic[Found]):
         self._wake = trio.Event()
         if self.trouble is not None and not self._queue and not self._closing:
             self._room.acquire_nowait()
-            self._queue.append(Pending(_write_a_page, refusable=True))
+            self._queue.append(Pending(lambda _: None, refusable=True))
 
     async def _commit_batch(self) -> None:
         """Commit what has gathered. What is taken gets an outcome, or is put back."""
@@ -294,6 +294,8 @@ class Writer(Generic[Found]):
         db = self.db
         try:
             db.execute("BEGIN IMMEDIATE")
+            if self.trouble is not None:  # a batch that changes nothing would go through all the same
+                db.pragma("user_version", db.pragma("user_version"))
             outcomes = [_attempt(db, pending.job) for pending in batch]
             found = self.collect(db)
             reached("store.committing")
@@ -361,7 +363,3 @@ def _attempt(db: apsw.Connection, job: Callable[[apsw.Connection], Any]) -> Outc
         db.execute("ROLLBACK TO job")
     db.execute("RELEASE job")
     return result
-
-
-def _write_a_page(db: apsw.Connection) -> None:
-    db.pragma("user_version", db.pragma("user_version"))

@@ -319,6 +319,23 @@ async def test_a_disk_that_is_really_full(on_small_disk: Store, small_disk: Path
     assert [x[:5] for x in found[-4:]] == ["kept0", "kept1", "kept2", "after"]
 
 
+async def test_a_full_disk_stays_so_for_those_who_change_nothing(
+    on_small_disk: Store, small_disk: Path
+) -> None:
+    fill(small_disk)
+
+    def one_page(db: apsw.Connection) -> None:
+        db.pragma("user_version", db.pragma("user_version") + 1)
+
+    with suppress(StoreFull):
+        while True:
+            await on_small_disk.write(one_page)
+    with capture_logs() as logs, pytest.raises(StoreFull):
+        await on_small_disk.write(lambda _: None)
+    assert on_small_disk.trouble is not None
+    assert logs == []
+
+
 async def test_a_job_is_tried_again_but_committed_once(notes: Store) -> None:
     runs = 0
 
