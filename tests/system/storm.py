@@ -288,7 +288,12 @@ class Storm:
         """Every session comes back by itself."""
         with trio.fail_after(SETTLE_S):
             for session_id in SESSIONS:
-                await self.call("session.wait", sessionId=session_id, status=["connected"], timeout=50)
+                try:
+                    await self.call("session.wait", sessionId=session_id, status=["connected"], timeout=50)
+                except RpcError as error:
+                    error.add_note(str(await self.call("session.get", sessionId=session_id)))
+                    error.add_note(str(await self.call("session.log", sessionId=session_id)))
+                    raise
             await self._moment(50)
             process.terminate()
             await process.wait()
