@@ -7,12 +7,12 @@ from pathlib import Path
 import trio
 
 from protocol.models import DiskFigures, ProcessFigures
+from protocol.models.sessions import FIGURES_FOR_S
 from protocol.times import rfc3339
 from supervisors.chrome import cgroups, processes
 from supervisors.chrome.usage import disk_use
 
 _COUNTED_FOR_S = 60.0
-_MEASURED_FOR_S = 10.0
 
 
 def _measure(pids: Sequence[int]) -> dict[int, ProcessFigures]:
@@ -84,9 +84,7 @@ class Browsers:
 
     def _known(self, pids: Sequence[int]) -> dict[int, ProcessFigures]:
         now = trio.current_time()
-        self._measured = {
-            pid: each for pid, each in self._measured.items() if now - each[0] < _MEASURED_FOR_S
-        }
+        self._measured = {pid: each for pid, each in self._measured.items() if now - each[0] < FIGURES_FOR_S}
         return {pid: self._measured[pid][1] for pid in pids if pid in self._measured}
 
 

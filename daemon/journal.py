@@ -24,6 +24,7 @@ from supervisors import machine
 from supervisors.faults import reached
 from supervisors.journal import ConnectionFacts, Outgoing
 from supervisors.machine import Publish, State
+from supervisors.whatsapp.meanings import type_of
 from supervisors.whatsapp.news import (
     AccountNews,
     Acked,
@@ -37,7 +38,6 @@ from supervisors.whatsapp.news import (
     Revoked,
     Voted,
 )
-from supervisors.whatsapp.page import type_of
 
 # A page that was not ready for a message is given it again after this long.
 NOT_READY_MS = 2000

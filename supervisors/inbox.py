@@ -5,8 +5,9 @@ import trio
 
 from protocol.errors import RpcError
 from supervisors.session import Session
+from supervisors.whatsapp.meanings import type_of
 from supervisors.whatsapp.news import Message
-from supervisors.whatsapp.page import WhatsAppPage, type_of
+from supervisors.whatsapp.page import WhatsAppPage
 
 _log = structlog.get_logger(__name__)
 

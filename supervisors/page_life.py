@@ -23,8 +23,9 @@ from supervisors.page_health import PageHealth
 from supervisors.session import Session
 from supervisors.settings import SupervisorSettings
 from supervisors.whatsapp import news
-from supervisors.whatsapp import page as whatsapp
+from supervisors.whatsapp.meanings import facts_of, standing
 from supervisors.whatsapp.needs import features_without
+from supervisors.whatsapp.page import WhatsAppPage
 from supervisors.whatsapp.page_pin import DEPRECATED_VERSION, PAGE_NOT_STORED, PagePin
 from supervisors.whatsapp.pages import PageNotStored, Pages
 
@@ -62,7 +63,7 @@ class PageLife:
         self._tab = tab
         self._loaded = loaded
         self._pin = PagePin(tab, pages)
-        self.page = whatsapp.WhatsAppPage(tab, self._pin)
+        self.page = WhatsAppPage(tab, self._pin)
         self.health = PageHealth(session, tab, self.page, ran_out_of_memory)
         self._outbox = Outbox(session.id, session.journal, self.page)
         self._inbox = Inbox(session, self.page)
@@ -306,11 +307,11 @@ class PageLife:
 
     def _take_state(self, state: news.PageState) -> None:
         self._pin.take_state(state)
-        match whatsapp.standing(state):
+        match standing(state):
             case "connected":
                 self._was_connected = True
                 self._codes.over()
-                if not self._session.connect(whatsapp.facts_of(state)):
+                if not self._session.connect(facts_of(state)):
                     return
                 self._outbox.connected()
                 self._catch_up.stop()

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import attrs
 
+from protocol.models.sessions import FIGURES_FOR_S
 from protocol.times import parse
 
 from .figures import size
@@ -13,9 +14,6 @@ from .plots import sparkline
 
 MINUTES: Final = 30
 """How far back messages are counted."""
-
-_MEASURED_FOR_S: Final = 10.0
-"""The daemon tells one figure for so long: between two lies no less, however late the first was heard."""
 
 _COUNTED: Final = ("message.sent", "message.received")
 _SPARK: Final = 8
@@ -72,7 +70,7 @@ class Board:
                     self._cpu[id_] = 0.0
                 continue  # the daemon measures now and then: wait for its next figure
             if before is not None and before.pid == used.pid and now_s > before.at_s:
-                between_s = max(now_s - before.at_s, _MEASURED_FOR_S)
+                between_s = max(now_s - before.at_s, FIGURES_FOR_S)  # the first may have been heard late
                 self._cpu[id_] = max(0.0, (used.cpu_s - before.cpu_s) / between_s * 100)
             self._used[id_] = used
 

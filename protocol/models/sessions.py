@@ -1,6 +1,6 @@
 """Sessions: their record, their settings, and what the `session.*` methods take and answer."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -152,6 +152,10 @@ class Restarts(Record, frozen=True, kw_only=True):
     window: float
     cooldown: float
     next_allowed_at: Time | None = None
+
+
+FIGURES_FOR_S: Final = 10.0
+"""A browser's figures are told for so long: between two that differ lies no less."""
 
 
 class ProcessFigures(Record, frozen=True, kw_only=True):

@@ -1,26 +1,18 @@
 """When the page library begins: early where all that it needs is there, else when they have settled."""
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import pytest
 import trio
 
 from protocol.errors import RpcError
-from supervisors.chrome.launch import open_browser
-from supervisors.chrome.locate import locate
-from supervisors.chrome.tab import PreloadScript, attach_tab
 from supervisors.journal import Outgoing
 from supervisors.whatsapp import library
-from supervisors.whatsapp.library import BINDING
-from supervisors.whatsapp.page import Failure, WhatsAppPage
+from supervisors.whatsapp.page import Failure
 from tests.simulator import Simulator
+from tests.supervisors.whatsapp.bridged import bridged
 from tests.system.conftest import ADA, GRACE, SHOP
 from tests.system.wasupd import Caller, Wasupd, until
-
-if TYPE_CHECKING:
-    from supervisors.whatsapp.page_pin import PagePin
 
 pytestmark = pytest.mark.chrome
 
@@ -88,17 +80,8 @@ async def test_a_page_that_has_just_begun_says_that_it_can_do_nothing_yet(
 ) -> None:
     """What it is given then, because it loaded again in between, is not refused but put back."""
     message = Outgoing(message_id="3EB0A", to="4915110000001@c.us", kind="text", content={"body": "hi"})
-    chrome = open_browser(
-        await locate("auto"),
-        profile_dir=tmp_path / "profile",
-        temp_dir=tmp_path / "tmp",
-        session_id="test",
-        sandbox=os.geteuid() != 0,
-        extra_args=sim.chrome_args,
-    )
-    async with chrome as browser:
-        tab = await attach_tab(browser, PreloadScript(library.load("auto").injection("wasup"), BINDING))
+    async with bridged(tmp_path, library.load("auto"), sim.chrome_args) as (tab, page):
         await tab.navigate(sim.url, until="commit")
-        answer = await WhatsAppPage(tab, cast("PagePin", None)).deliver(message, check=False)
+        answer = await page.deliver(message, check=False)
     assert isinstance(answer, Failure)
     assert answer.code == "NOT_READY"

@@ -1,21 +1,15 @@
 """What a page tells of the time while nobody listened: the real bridge on a library of the test's own."""
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import pytest
 import trio
 
-from supervisors.chrome.launch import open_browser
-from supervisors.chrome.locate import locate
-from supervisors.chrome.tab import PreloadScript, attach_tab
 from supervisors.whatsapp import news
-from supervisors.whatsapp.library import BINDING, Library
-from supervisors.whatsapp.page import Failure, WhatsAppPage
+from supervisors.whatsapp.library import Library
+from supervisors.whatsapp.page import Failure
 
-if TYPE_CHECKING:
-    from supervisors.whatsapp.page_pin import PagePin
+from .bridged import bridged
 
 # Three chats; the second is gone when it is asked for its messages.
 LIBRARY = """
@@ -42,17 +36,7 @@ async def test_a_chat_that_cannot_be_read_hides_none_of_the_others(tmp_path: Pat
     """It is not caught up with, and is asked again."""
     texts: list[str | None] = []
     both = trio.Event()
-    chrome = open_browser(
-        await locate("auto"),
-        profile_dir=tmp_path / "profile",
-        temp_dir=tmp_path / "tmp",
-        session_id="test",
-        sandbox=os.geteuid() != 0,
-    )
-    async with chrome as browser:
-        injection = Library(tmp_path, LIBRARY).injection("wasup")
-        tab = await attach_tab(browser, PreloadScript(injection, BINDING))
-        page = WhatsAppPage(tab, cast("PagePin", None))
+    async with bridged(tmp_path, Library(tmp_path, LIBRARY)) as (tab, page):
         with page.news() as told, trio.fail_after(30):
             async with trio.open_nursery() as nursery:
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from supervisors.whatsapp import library
+from supervisors.whatsapp.meanings import facts_of, standing, type_of
 from supervisors.whatsapp.news import PageMessage, PageState
-from supervisors.whatsapp.page import facts_of, standing, type_of
 
 
 def state(**changes: object) -> PageState:
@@ -64,18 +63,3 @@ def test_kinds_of_messages(kind: str, type_: str | None) -> None:
         mimetype=None, filename=None, bytes=None, quoted_id=None, timestamp=None, ack=None,
     )  # fmt: skip
     assert type_of(message) == type_
-
-
-def test_the_pinned_library_is_there_and_quiet() -> None:
-    pinned = library.load("auto")
-    assert pinned.version == "4.6.0"
-    script = pinned.injection("wasup")
-    assert script.index('"disableGoogleAnalytics":true') < script.index("wa-js v4.6.0")
-    assert '"linkPreviewApiServers":[]' in script
-    assert "WPP_BINDING" not in script
-
-
-def test_a_missing_library_says_what_to_do() -> None:
-    with pytest.raises(library.LibraryMissingError, match=r"/nonexistent/wa\.js") as missing:
-        library.load("/nonexistent/wa.js")
-    assert "page_library" in missing.value.action
